@@ -1,0 +1,130 @@
+"""What growth can do to a network, what it is expected to bring, and what was chosen.
+
+A move names a channel group and says what happens to it; it knows nothing of modules. Tensors inside moves are on the
+model's device and keyed by the parameter's full name (`features.3.conv.weight`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from easearch.errors import GraphError
+
+Offset = Mapping[str, Tensor]
+"""A displacement of one channel: parameter name -> tensor of the channel's own slice of that parameter."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Replace a channel by offspring: `theta + offsets[k]`, its readers' columns times `shares[k]`.
+
+    `Split(group=..., channel=...)` alone is the silent split: two halves where they were, the function unchanged.
+    The first offspring stays in the parent's place, the others are appended behind the group.
+    """
+
+    group: str
+    channel: int
+    shares: tuple[float, ...] = (0.5, 0.5)
+    offsets: tuple[Offset, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse shares that do not sum to one, and offsets that do not match them."""
+        if len(self.shares) < 2 or abs(sum(self.shares) - 1.0) > 1e-6:
+            raise GraphError(f"expected two or more shares that sum to 1, got {self.shares}")
+        if self.offsets and len(self.offsets) != len(self.shares):
+            raise GraphError(
+                f"expected {len(self.shares)} offsets, one an offspring, got {len(self.offsets)}"
+            )
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The existing channels that the move touches."""
+        return (self.channel,)
+
+    @property
+    def added(self) -> int:
+        """How many channels the group gains."""
+        return len(self.shares) - 1
+
+    def scaled(self, factor: float) -> Split:
+        """The same split at `factor` times its step (0: silent)."""
+        moved = tuple(
+            {name: value * factor for name, value in offset.items()} for offset in self.offsets
+        )
+        return replace(self, offsets=moved if factor else ())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewNeuron:
+    """Append a channel: `into` are its own rows, `out` its columns in the readers.
+
+    A parameter that is not named is born zero (norms: scale 1, shift 0, mean 0, variance 1). While `out` is empty
+    the function is unchanged.
+    """
+
+    group: str
+    into: Offset = field(default_factory=dict)
+    out: Offset = field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """No existing channel is touched."""
+        return ()
+
+    @property
+    def added(self) -> int:
+        """How many channels the group gains."""
+        return 1
+
+    def scaled(self, factor: float) -> NewNeuron:
+        """The same neuron with its outgoing columns times `factor` (0: silent)."""
+        return replace(
+            self, out={name: value * factor for name, value in self.out.items()} if factor else {}
+        )
+
+
+Move = Split | NewNeuron
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidate:
+    """A move with its gain: the predicted decrease of the mean loss (nats), at the move's own step."""
+
+    move: Move
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What one meter says of a plan: the cost before and after, and the limit."""
+
+    meter: str
+    unit: str
+    before: float
+    after: float
+    limit: float
+    shadow_price: float = 0.0
+    """Gain (nats) that one more unit of the limit would buy, from the relaxed program; 0 where it does not bind."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """The chosen moves, what they promise and what they cost."""
+
+    moves: tuple[Move, ...]
+    gain: float
+    widths: Mapping[str, int]
+    prices: tuple[Price, ...]
+    gap: float
+    """How far the gain may be from the best possible, as a fraction (0: proven best)."""
+    solver: str
+    seconds: float
+
+    @property
+    def binding(self) -> str | None:
+        """The meter whose limit holds growth back most: the highest share used among those with a shadow price."""
+        held = [price for price in self.prices if price.shadow_price > 0]
+        return max(held, key=lambda p: p.after / p.limit).meter if held else None

@@ -1,0 +1,101 @@
+"""The parts that can be exchanged: what a criterion, a meter, a selector and an exporter must offer.
+
+Growth receives them as arguments typed by these protocols; none of them knows the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from easearch.graph import Graph, Shape
+from easearch.moves import Candidate, Plan
+
+Loss = Callable[[Any, Any], Tensor]
+"""`loss(outputs, targets)` -> the mean over the samples, a scalar (nats)."""
+
+Batches = Iterable[tuple[Any, Any]]
+"""(inputs, targets), iterated more than once: every pass must give the same batches."""
+
+Item = tuple[str, ...]
+"""Layers that are billed as one (a convolution with the activation that the runtime fuses into it)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a network costs under one meter: a row a layer, and the total. The rows sum to the total."""
+
+    meter: str
+    unit: str
+    rows: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """The whole network's cost, in `unit`."""
+        return float(sum(self.rows.values()))
+
+
+class Meter(Protocol):
+    """Prices a graph.
+
+    The cost of a network is the dearest *moment*; a moment's cost is the overhead plus the sum of the charges of its
+    items. Additive meters have one moment; peak memory has one for each step of the execution. Law: for every graph
+    `cost(g).total == overhead(g) + max over moments of sum(charges(shapes of the items))`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name used in budgets and tables."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of every number."""
+
+    def cost(self, graph: Graph) -> Cost:
+        """The table: a row a layer, and the total."""
+
+    def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
+        """The items that are paid for together, a sequence a moment. Does not depend on widths."""
+
+    def charges(self, items: Sequence[tuple[Shape, ...]]) -> Sequence[float]:
+        """What each item costs by itself, at the shapes given."""
+
+    def overhead(self, graph: Graph) -> float:
+        """What a network of this structure costs whatever its widths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """One limit: a meter and the value, in the meter's unit, that must not be exceeded."""
+
+    meter: Meter
+    limit: float
+
+
+class Criterion(Protocol):
+    """Says what growth would be worth, candidate by candidate. The model is left bit-identical."""
+
+    def score(
+        self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss
+    ) -> list[Candidate]:
+        """All candidates, best first; gains in nats of the mean loss."""
+
+
+class Selector(Protocol):
+    """Chooses the growth that the bounds allow. A plan never exceeds a bound under its meter."""
+
+    def select(
+        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+    ) -> Plan:
+        """The plan; new widths are multiples of `step`."""
+
+
+class Exporter(Protocol):
+    """Writes a model to a file that a runtime can execute, and proves that it computes the same."""
+
+    def __call__(self, model: nn.Module, sample: Tensor, path: Path) -> float:
+        """Write the file; return the largest relative difference of outputs that was seen."""
