@@ -1,0 +1,79 @@
+"""Data sets: bytes in memory, cut into train, validation and test, and batches of them.
+
+A new data set is one file with a `Loader`, and one line in `DATASETS`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from easearch.data.adapt import adapt, check_picture
+from easearch.data.batches import Augment, Batches
+from easearch.data.cifar import load_cifar10, load_cifar100
+from easearch.data.fashion_mnist import load_fashion_mnist
+from easearch.data.fashion_mnist_mini import load_fashion_mnist_mini
+from easearch.data.folder import load_folder
+from easearch.data.images import Dataset, Images, split, statistics
+from easearch.data.loading import Loader, Parts, Request
+from easearch.errors import DataError, nearest
+
+__all__ = [
+    "DATASETS",
+    "Augment",
+    "Batches",
+    "Dataset",
+    "Images",
+    "Loader",
+    "Parts",
+    "Request",
+    "load",
+    "split",
+]
+
+DATASETS: dict[str, Loader] = {
+    "fashion-mnist-mini": load_fashion_mnist_mini,
+    "fashion-mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "folder": load_folder,
+}
+
+ROOT_VARIABLE = "EASEARCH_DATA"
+"""The environment variable that names the folder of the data, where a call names none."""
+
+
+def load(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    download: bool = False,
+    size: int | None = None,
+    channels: int | None = None,
+) -> Dataset:
+    """Load the data set `name`; `validation` of every class is cut off train, chosen by `seed`.
+
+    `root` is the folder of the data: by default $EASEARCH_DATA, else `data`. `size` (pixels a side)
+    and `channels` (1 grey, 3 colour) change the pictures; None leaves them as they are. Raises
+    `DataError` for an unknown name, or for missing or damaged files.
+    """
+    if name not in DATASETS:
+        raise DataError(f"unknown data set '{name}': {nearest(name, DATASETS)}")
+    check_picture(size=size, channels=channels)
+    folder = Path(root if root is not None else os.environ.get(ROOT_VARIABLE, "data"))
+    request = Request(root=folder, size=size, channels=channels, download=download)
+    parts = DATASETS[name](request)
+    train, held_out = split(adapt(parts.train, size=size, channels=channels), validation, seed=seed)
+    mean, std = statistics(train)
+    return Dataset(
+        name=name,
+        train=train,
+        validation=held_out,
+        test=adapt(parts.test, size=size, channels=channels),
+        classes=parts.classes,
+        mean=mean,
+        std=std,
+        licence=parts.licence,
+    )

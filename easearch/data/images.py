@@ -1,0 +1,110 @@
+"""Pictures in memory: the parts of a data set as bytes, and the data set itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from easearch.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """Pictures and their classes: `x` uint8 (N, C, H, W), `y` int64 (N,), on one device.
+
+    Raises `DataError` when shapes or types are others.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        if self.x.dtype != torch.uint8 or self.x.ndim != 4:
+            raise DataError(
+                "pictures: expected uint8 (N, C, H, W), "
+                f"got {self.x.dtype} {tuple(self.x.shape)}; scale to 0..255 and add missing axes."
+            )
+        if self.y.dtype != torch.int64 or self.y.shape != self.x.shape[:1]:
+            raise DataError(
+                f"classes: expected int64 ({len(self.x)},), one a picture, "
+                f"got {self.y.dtype} {tuple(self.y.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Tensor) -> Images:
+        """Copy the pictures at `indices` (int64, any order), in that order."""
+        return Images(x=self.x[indices], y=self.y[indices])
+
+    def to(self, device: str | torch.device) -> Images:
+        """Move to a device; nothing is copied if they are there."""
+        return Images(x=self.x.to(device), y=self.y.to(device))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set cut in three: growing sees `validation`; `test` is looked at once, at the end.
+
+    `mean` and `std` are those of `train`, a number a channel, for pixels scaled to 0..1.
+    """
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    licence: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One picture: channels, height, width."""
+        _, channels, height, width = self.train.x.shape
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+
+def split(images: Images, fraction: float, *, seed: int) -> tuple[Images, Images]:
+    """Cut a random `fraction` of every class off: (the rest, the part).
+
+    Both keep the order of `images`. A pure function of its arguments; 0 gives an empty part.
+    Raises `DataError` for a fraction outside [0, 1) or one that leaves nothing of a class.
+    """
+    if not 0 <= fraction < 1:
+        raise DataError(f"validation: expected a fraction in [0, 1), got {fraction!r}.")
+    generator = torch.Generator().manual_seed(seed)
+    cut = torch.zeros(len(images), dtype=torch.bool)
+    for label in sorted(set(images.y.tolist())):
+        members = (images.y == label).nonzero().squeeze(1)
+        count = round(len(members) * fraction)
+        if count == len(members):
+            raise DataError(
+                f"validation: cutting {fraction} off the {count} pictures of class {label} leaves "
+                "none to learn from; cut less, or bring more pictures."
+            )
+        cut[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return images.take((~cut).nonzero().squeeze(1)), images.take(cut.nonzero().squeeze(1))
+
+
+def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every channel, for pixels scaled to 0..1.
+
+    Counted exactly, from a histogram. A constant channel gets one grey level, 1/255, as its
+    deviation.
+    """
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in images.x.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * levels).sum()
+        means.append(mean.item())
+        deviations.append(max((share * (levels - mean).square()).sum().sqrt().item(), 1 / 255))
+    return tuple(means), tuple(deviations)

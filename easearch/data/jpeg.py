@@ -1,0 +1,53 @@
+"""Archives of JPEG pictures: an .npz with all bytes in one array, the offsets, and the classes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from easearch.data.images import Images
+from easearch.errors import DataError
+
+
+def read_jpeg_archive(path: Path, part: str) -> Images:
+    """Decode the colour pictures of `part`: x (N, 3, H, W), all of the first one's size.
+
+    The archive holds `jpeg_<part>` uint8, `off_<part>` (N + 1,) and `y_<part>` (N,): picture i is
+    `jpeg[off[i]:off[i + 1]]`. Raises `DataError` if it is damaged or holds anything else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            jpeg, offsets, y = (arrays[f"{key}_{part}"] for key in ("jpeg", "off", "y"))
+        x = _decoded(jpeg.astype(np.uint8, copy=False), offsets.astype(np.int64), len(y))
+        return Images(x=x, y=torch.from_numpy(y.astype(np.int64)))
+    except KeyError as error:
+        raise DataError(
+            f"'{path}': expected jpeg_{part}, off_{part} and y_{part}, but {error.args[0]}."
+        ) from None
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"'{path}' is damaged or no archive of JPEG pictures ({error}); get it again."
+        ) from None
+
+
+def _decoded(jpeg: NDArray[np.uint8], offsets: NDArray[np.int64], number: int) -> torch.Tensor:
+    if len(offsets) != number + 1 or offsets[-1] > len(jpeg):
+        raise ValueError(f"{len(offsets)} offsets for {number} pictures in {len(jpeg)} bytes")
+    content = jpeg.tobytes()
+    pictures: NDArray[np.uint8] | None = None
+    for index, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):
+        picture = Image.open(io.BytesIO(content[start:end]), formats=("JPEG",)).convert("RGB")
+        if pictures is None:
+            pictures = np.empty((number, picture.height, picture.width, 3), dtype=np.uint8)
+        pictures[index] = np.asarray(picture)
+    if pictures is None:
+        raise ValueError("it holds no picture")
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
