@@ -1,0 +1,91 @@
+"""What a run tells while it goes on. The loop hands events to a watcher and prints nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """The run begins something: measure, train, score, select, grow, export, certify."""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A training batch is done."""
+
+    stage: int
+    stages: int
+    epoch: float
+    """Epochs done in the whole run, with the fraction of the present one."""
+    epochs: int
+    loss: float
+    """Running mean over this epoch (nats, with label smoothing)."""
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """An epoch is done: one row of `history.jsonl`."""
+
+    stage: int
+    epoch: int
+    rate: float
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    costs: Mapping[str, float]
+    limits: Mapping[str, float]
+    compute: float
+    """Multiply-adds spent so far: training, scoring and searching."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one growth round did: one row of `steps.jsonl`. Losses are means in nats."""
+
+    round: int
+    epoch: int
+    widths_before: Mapping[str, int]
+    widths_after: Mapping[str, int]
+    costs_before: Mapping[str, float]
+    costs_after: Mapping[str, float]
+    limits: Mapping[str, float]
+    """This stage's limits, in the meters' units."""
+    promised: float
+    """Sum of the gains of the chosen moves, each at its own step."""
+    kept: float
+    """Decrease of the loss that was measured at the step that the line search chose."""
+    factor: float
+    line_search: tuple[tuple[float, float], ...]
+    """(factor, loss) of every step tried; factor 0 is the silent growth."""
+    loss_before: float
+    loss_after: float
+    moves: int
+    solver: str
+    gap: float
+    binding: str | None
+    shadow_price: float
+    held_out: float | None
+    """Gain on unseen batches over the gain claimed on their own; None: not cross-fitted."""
+    images: int
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall-clock of score, select, search, surgery."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that a reader of the run should know, as a sentence."""
+
+    text: str
+
+
+Event = Phase | Progress | Epoch | Step | Note
+Watcher = Callable[[Event], Any]

@@ -1,0 +1,72 @@
+"""What growth would be worth: criteria by name, and the one public verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+import torch.nn.functional as F
+from torch import nn
+
+from easearch.errors import ScoringError, nearest
+from easearch.graph import Graph
+from easearch.moves import Candidate
+from easearch.roles import Batches, Criterion, Loss
+from easearch.scoring.random import Random
+from easearch.scoring.scores import Scores
+from easearch.scoring.splitting import Splitting
+
+CRITERIA: dict[str, Callable[..., Criterion]] = {
+    "unit": Splitting,
+    "s2d": lambda **options: Splitting(scope="layer", solver="exact", **options),
+    "random": Random,
+}
+"""A criterion's name -> how it is made: `CRITERIA["unit"](step=0.02)`."""
+
+for _found in entry_points(group="easearch.criteria"):
+    CRITERIA[_found.name] = _found.load()
+
+
+def criterion(name: str, **options: Any) -> Criterion:
+    """The criterion of that name, with its options.
+
+    Raises:
+        ScoringError: no criterion has this name.
+    """
+    if name not in CRITERIA:
+        raise ScoringError(f"there is no criterion '{name}'; {nearest(name, CRITERIA)}")
+    return CRITERIA[name](**options)
+
+
+def score(
+    model: nn.Module,
+    graph: Graph,
+    batches: Batches,
+    criterion: str | Criterion = "unit",
+    *,
+    loss: Loss = F.cross_entropy,
+    crossfit: bool = True,
+) -> list[Candidate]:
+    """What growth would be worth, candidate by candidate, best first.
+
+    Args:
+        model: scored in evaluation mode and left bit-identical.
+        graph: `trace(model, sample)`.
+        batches: (inputs, targets), any iterable that can be iterated more than once.
+        criterion: a name in `CRITERIA`, or a criterion of your own.
+        loss: `loss(outputs, targets)`, the mean over the samples.
+        crossfit: directions and gains from different batches; False: both from all, for exact checks. A
+            criterion that is passed as an object keeps its own setting.
+
+    Returns:
+        Candidates whose `gain` is the predicted decrease of the mean loss, in nats, at the move's step.
+    """
+    if isinstance(criterion, str):
+        criterion = _named(criterion, crossfit=crossfit)
+    return criterion.score(model, graph, batches, loss)
+
+
+_named = criterion
+
+__all__ = ["CRITERIA", "Random", "Scores", "Splitting", "criterion", "score"]

@@ -1,0 +1,126 @@
+"""What flows into and out of the channel groups: inputs of layers, and the loss's gradient at their input edges.
+
+The gradient is taken at the *edge* into a reader, not at the value: a value that several layers read has a gradient
+for each of them, and only its reader's belongs to a group's exit (METHODS 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from easearch.errors import ScoringError
+from easearch.roles import Batches, Loss
+from easearch.tracing.program import layer_names, program
+
+Edge = tuple[str, str]
+"""(source layer, consumer layer); an empty consumer means the source's output, for all its consumers together."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Captured:
+    """One batch: values and gradients at edges. Gradients are of the *sum* of the samples' losses."""
+
+    samples: int
+    loss: float
+    values: dict[Edge, Tensor]
+    gradients: dict[Edge, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes (a value and its gradient are counted where they are stored)."""
+        tensors = {t.data_ptr(): t for t in (*self.values.values(), *self.gradients.values())}
+        return sum(t.numel() * t.element_size() for t in tensors.values())
+
+
+class Capturer(fx.Interpreter):
+    """Runs the model on a batch and keeps what the edges asked for carry."""
+
+    def __init__(self, model: nn.Module, values: Iterable[Edge], gradients: Iterable[Edge]) -> None:
+        traced = program(model)
+        super().__init__(traced, garbage_collect_values=True)
+        self.names = layer_names(traced)
+        self._wanted = frozenset(values)
+        self._differentiated = frozenset(gradients)
+        self._seen: dict[Edge, Tensor] = {}
+
+    def capture(self, inputs: Any, targets: Any, loss: Loss) -> Captured:
+        """One forward and one backward pass. Parameters' `.grad` and the random state are not touched."""
+        self._seen = {}
+        samples = len(targets)
+        with torch.enable_grad():
+            outputs = self.run(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
+            mean = loss(outputs, targets)
+            value = _checked(mean)
+            edges = [edge for edge in self._seen if edge in self._differentiated]
+            gradients = torch.autograd.grad(
+                mean * samples, [self._seen[edge] for edge in edges], materialize_grads=True,
+                allow_unused=True,
+            )
+        return Captured(
+            samples=samples,
+            loss=value,
+            values={e: t.detach() for e, t in self._seen.items() if e in self._wanted},
+            gradients=dict(zip(edges, gradients, strict=True)),
+        )
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one node on its edges' values, and pass its output on as an edge of its own if asked."""
+        consumer = self.names[n]
+        edges = {source: self._edge(source, consumer) for source in n.all_input_nodes}
+        args = fx.node.map_arg(n.args, lambda source: edges[source])
+        kwargs = fx.node.map_arg(n.kwargs, lambda source: edges[source])
+        result = getattr(self, n.op)(n.target, args, kwargs)
+        return self._keep((consumer, ""), result)
+
+    def _edge(self, source: fx.Node, consumer: str) -> Any:
+        return self._keep((self.names[source], consumer), self.env[source])
+
+    def _keep(self, edge: Edge, value: Any) -> Any:
+        if edge in self._differentiated:
+            # A view of its own makes the edge a place where the gradient can be read off.
+            value = value.view_as(value) if value.requires_grad else value.detach().requires_grad_()
+        if edge in self._differentiated or edge in self._wanted:
+            self._seen[edge] = value
+        return value
+
+
+class Captures:
+    """All batches captured, iterated as often as wanted: kept in memory up to `memory` bytes, else made anew."""
+
+    def __init__(self, capturer: Capturer, batches: Batches, loss: Loss, memory: float) -> None:
+        self._capturer, self._batches, self._loss, self._memory = capturer, batches, loss, memory
+        self._kept: list[Captured] = []
+        self._full = False
+        self.passes = 0
+
+    def __iter__(self) -> Iterator[Captured]:
+        """The batches in their order."""
+        if self._full:
+            yield from self._kept
+            return
+        self.passes += 1
+        kept: list[Captured] | None = []
+        held = 0
+        for inputs, targets in self._batches:
+            captured = self._capturer.capture(inputs, targets, self._loss)
+            yield captured
+            held += captured.nbytes
+            kept = None if kept is None or held > self._memory else [*kept, captured]
+        if kept:
+            self._kept, self._full = kept, True
+
+
+def _checked(mean: Tensor) -> float:
+    if mean.dim() != 0:
+        raise ScoringError(
+            f"expected the loss to be the mean over the batch, a scalar, got a tensor of shape {tuple(mean.shape)}"
+        )
+    value = float(mean.detach())
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ScoringError(f"the loss of a batch is {value}: lower the rate or check the inputs, then score")
+    return value

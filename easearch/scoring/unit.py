@@ -1,0 +1,259 @@
+"""The channel-wise part of the network that belongs to one group, as a function of what its channels own.
+
+`phi_c(theta) = sum over samples and positions of <g, u_c(theta)>`, with the writers' inputs `h` and the gradient `g`
+at the exits held fixed. Channel c's part depends on `theta_c` alone, so that the gradient of `sum_c phi_c` holds every
+channel's gradient, and a product with its Hessian is a product with every channel's splitting matrix S at once:
+`S_c = d^2 phi_c / d theta_c^2` (METHODS 3).
+
+Legend: C channels, D numbers that a channel owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+
+from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
+from easearch.scoring.capture import Captured, Edge
+from easearch.scoring.curvature import bent
+from easearch.tracing import KINDS, Role
+from easearch.tracing.program import layer_names, program
+
+Scope = Literal["unit", "layer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A stretch of rows, along axis 0, of one parameter: what the group's channels own of it."""
+
+    layer: str
+    tensor: str
+    start: int
+    taps: int
+
+    @property
+    def key(self) -> str:
+        """The parameter's full name."""
+        return f"{self.layer}.{self.tensor}"
+
+
+class Unit:
+    """One group's subgraph: which layers it runs, where it is entered and left, what its channels own."""
+
+    def __init__(self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit") -> None:
+        self.graph, self.group, self.scope = graph, group, scope
+        self._model = model
+        names = layer_names(program(model))
+        self._nodes = {name: node for node, name in names.items()}
+        self._names = names
+        self.layers = tuple(_subgraph(graph, group, scope))
+        self.exits = tuple(_exits(graph, group, scope, self.layers))
+        self.entrances = tuple(self._entrances())
+        self.slots = tuple(_owned(model, graph, group, scope, self.layers))
+        self._parameters = {slot.key: model.get_parameter(slot.key).detach() for slot in self.slots}
+
+    @property
+    def theta(self) -> Tensor:
+        """(C, D): what every channel owns, side by side."""
+        return self.pack(self._parameters)
+
+    def pack(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Whole parameters by name -> (C, D)."""
+        width = self.group.width
+        parts = [
+            values[slot.key].narrow(0, slot.start, width * slot.taps).reshape(width, -1)
+            for slot in self.slots
+        ]
+        return torch.cat(parts, dim=1)
+
+    def unpack(self, packed: Tensor) -> dict[str, Tensor]:
+        """(C, D) -> tensors of the parameters' shapes, zero where other groups' rows are."""
+        values: dict[str, Tensor] = {}
+        for slot, part in self._parts(packed):
+            whole = torch.zeros_like(self._parameters[slot.key])
+            rows = whole.narrow(0, slot.start, self.group.width * slot.taps)
+            rows.copy_(part.reshape(rows.shape))
+            values[slot.key] = whole
+        return values
+
+    def offset(self, row: Tensor) -> dict[str, Tensor]:
+        """(D,) of one channel -> its slice of every parameter, as a move carries it."""
+        offset: dict[str, Tensor] = {}
+        start = 0
+        for slot in self.slots:
+            shape = (slot.taps, *self._parameters[slot.key].shape[1:])
+            length = int(torch.Size(shape).numel())
+            offset[slot.key] = row[start : start + length].reshape(shape if slot.taps > 1 else shape[1:])
+            start += length
+        return offset
+
+    def phi(self, parameters: Mapping[str, Tensor], captured: Captured) -> Tensor:
+        """(C,): `<g, u_c>` summed over the batch, with these parameters for the group's own."""
+        values: dict[str, Tensor] = {}
+        for layer in self.layers:
+            values[layer.name] = self._run(layer, values, parameters, captured)
+        total: Tensor | None = None
+        for edge in self.exits:
+            layout = self.graph.by_name[edge[0]].writes
+            inner = _per_channel(
+                captured.gradients[edge] * values[edge[0]], self.graph, layout, self.group
+            )
+            total = inner if total is None else total + inner
+        assert total is not None
+        return total
+
+    def phi_at(self, theta: Tensor, captured: Captured) -> Tensor:
+        """`phi` at packed parameters (C, D), without differentiation."""
+        with torch.no_grad():
+            return self.phi(self.unpack_over(theta), captured)
+
+    def unpack_over(self, theta: Tensor) -> dict[str, Tensor]:
+        """Packed rows laid over the parameters; other groups' rows stay as they are."""
+        values = {}
+        for slot, part in self._parts(theta):
+            whole = self._parameters[slot.key].clone()
+            rows = whole.narrow(0, slot.start, self.group.width * slot.taps)
+            rows.copy_(part.reshape(rows.shape))
+            values[slot.key] = whole
+        return values
+
+    def product(self, vectors: Tensor, captured: Captured) -> Tensor:
+        """(C, D) -> (C, D): every channel's `S_c v_c`, summed over the batch's samples."""
+        leaves = {key: value.clone().requires_grad_() for key, value in self._parameters.items()}
+        with torch.enable_grad():
+            phi = self.phi(leaves, captured).sum()
+            if not phi.requires_grad:
+                return torch.zeros_like(vectors)
+            gradients = torch.autograd.grad(
+                phi, list(leaves.values()), create_graph=True, allow_unused=True, materialize_grads=True
+            )
+            tangents = self.unpack(vectors)
+            bent_ones = [(g, tangents[k]) for k, g in zip(leaves, gradients, strict=True) if g.requires_grad]
+            if not bent_ones:
+                return torch.zeros_like(vectors)
+            hessian = torch.autograd.grad(
+                [g for g, _ in bent_ones],
+                list(leaves.values()),
+                [v for _, v in bent_ones],
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        return self.pack(dict(zip(leaves, hessian, strict=True)))
+
+    def _parts(self, packed: Tensor) -> Iterator[tuple[Slot, Tensor]]:
+        start = 0
+        for slot in self.slots:
+            numbers = slot.taps * self._parameters[slot.key][0].numel()
+            yield slot, packed[:, start : start + numbers]
+            start += numbers
+
+    def _entrances(self) -> Iterator[Edge]:
+        inside = {layer.name for layer in self.layers}
+        for layer in self.layers:
+            for source in self._nodes[layer.name].all_input_nodes:
+                name = self._names[source]
+                if name not in inside or self._mixes(layer):
+                    yield (name, layer.name)
+
+    def _mixes(self, layer: Layer) -> bool:
+        return KINDS[layer.kind].role is Role.MIXES
+
+    def _run(
+        self,
+        layer: Layer,
+        values: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        captured: Captured,
+    ) -> Tensor:
+        node = self._nodes[layer.name]
+
+        def value(source: fx.Node) -> Tensor:
+            name = self._names[source]
+            outside = name not in values or self._mixes(layer)
+            return captured.values[name, layer.name] if outside else values[name]
+
+        args: Any = fx.node.map_arg(node.args, value)
+        if layer.kind == "activation":
+            return bent(dict(layer.options)["function"], args[0])
+        kwargs: Any = fx.node.map_arg(node.kwargs, value)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)  # type: ignore[no-any-return]
+        if node.op == "call_function":
+            assert callable(node.target)
+            return node.target(*args, **kwargs)  # type: ignore[no-any-return]
+        own = {
+            key[len(layer.name) + 1 :]: tensor
+            for key, tensor in parameters.items()
+            if key.rpartition(".")[0] == layer.name
+        }
+        module = self._model.get_submodule(layer.name)
+        return functional_call(module, own, args, kwargs)  # type: ignore[no-any-return]
+
+
+def _subgraph(graph: Graph, group: ChannelGroup, scope: Scope) -> Iterator[Layer]:
+    """The layers that the scope takes in, in the order of execution."""
+    members = {*group.writers, *group.followers}
+    if scope == "layer":
+        members = {name for writer in group.writers for name in _published_chain(graph, writer)}
+    yield from (layer for layer in graph.layers if layer.name in members)
+
+
+def _published_chain(graph: Graph, writer: str) -> Iterator[str]:
+    """A writer, its norm, its own activation: where the published code takes `u` [Liu2019, Wang2019]."""
+    yield writer
+    name = writer
+    while len(graph.consumers[name]) == 1:
+        (name,) = graph.consumers[name]
+        kind = graph.by_name[name].kind
+        if kind not in ("batch_norm", "activation"):
+            return
+        yield name
+        if kind == "activation":
+            return
+
+
+def _exits(
+    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
+) -> Iterator[Edge]:
+    """Unit scope: every reader's input edge. Layer scope: the end of every writer's chain."""
+    if scope == "layer":
+        inside = {layer.name for layer in layers}
+        yield from ((n, "") for n in inside if not inside.intersection(graph.consumers[n]))
+        return
+    inside = {*group.writers, *group.followers}
+    for reader in group.readers:
+        yield from ((source, reader) for source in graph.by_name[reader].inputs if source in inside)
+
+
+def _owned(
+    model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
+) -> Iterator[Slot]:
+    for layer in layers:
+        kind = KINDS[layer.kind]
+        if scope == "layer" and layer.name not in group.writers:
+            continue
+        # As published, a layer's own splitting matrix is over its weights alone.
+        tensors = ("weight",) if scope == "layer" else tuple(kind.out_axes)
+        for segment, start in offsets_in(graph, layer.writes):
+            if segment.group != group.name or not kind.out_axes:
+                continue
+            for tensor in tensors:
+                held = getattr(model.get_submodule(layer.name), tensor, None)
+                if isinstance(held, nn.Parameter):
+                    yield Slot(layer=layer.name, tensor=tensor, start=start, taps=segment.taps)
+
+
+def _per_channel(inner: Tensor, graph: Graph, layout: Layout, group: ChannelGroup) -> Tensor:
+    """Sum (N, columns, ...) over all but the group's channels: (C,)."""
+    columns = inner.sum(dim=[axis for axis in range(inner.dim()) if axis != 1])
+    total = columns.new_zeros(group.width)
+    for segment, start in offsets_in(graph, layout):
+        if segment.group == group.name:
+            block = columns[start : start + group.width * segment.taps]
+            total = total + block.reshape(group.width, segment.taps).sum(1)
+    return total
