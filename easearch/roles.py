@@ -76,6 +76,16 @@ class Bound:
     limit: float
 
 
+class Limits(Protocol):
+    """What a selector needs of a budget."""
+
+    def bounds(self, graph: Graph) -> Sequence[Bound]:
+        """Every limit, with the meter that watches it; relative ones are relative to this graph."""
+
+    def step(self) -> int:
+        """The step on which the device's latency depends on widths."""
+
+
 class Criterion(Protocol):
     """Says what growth would be worth, candidate by candidate. The model is left bit-identical."""
 

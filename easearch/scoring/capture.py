@@ -58,7 +58,9 @@ class Capturer(fx.Interpreter):
             value = _checked(mean)
             edges = [edge for edge in self._seen if edge in self._differentiated]
             gradients = torch.autograd.grad(
-                mean * samples, [self._seen[edge] for edge in edges], materialize_grads=True,
+                mean * samples,
+                [self._seen[edge] for edge in edges],
+                materialize_grads=True,
                 allow_unused=True,
             )
         return Captured(
@@ -122,5 +124,7 @@ def _checked(mean: Tensor) -> float:
         )
     value = float(mean.detach())
     if value != value or value in (float("inf"), float("-inf")):
-        raise ScoringError(f"the loss of a batch is {value}: lower the rate or check the inputs, then score")
+        raise ScoringError(
+            f"the loss of a batch is {value}: lower the rate or check the inputs, then score"
+        )
     return value

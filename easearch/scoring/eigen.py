@@ -130,9 +130,14 @@ class Lanczos:
             T = T + torch.diag_embed(off, offset=1) + torch.diag_embed(off, offset=-1)
             # Where the space was exhausted, a zero row would pass for an eigenvalue 0: repeat the first
             # Rayleigh quotient there, which lies between the ends.
-            dead = torch.cat([off.new_zeros(len(off), 1), off.eq(0).cummax(dim=1).values.to(off)], dim=1)
-            T = T + torch.diag_embed(dead * (self._alpha[0][:, None] - torch.stack(self._alpha, dim=1)))
-        return torch.linalg.eigh(T)
+            dead = torch.cat(
+                [off.new_zeros(len(off), 1), off.eq(0).cummax(dim=1).values.to(off)], dim=1
+            )
+            T = T + torch.diag_embed(
+                dead * (self._alpha[0][:, None] - torch.stack(self._alpha, dim=1))
+            )
+        values, vectors = torch.linalg.eigh(T)
+        return values, vectors
 
     def _converged(self) -> bool:
         values, vectors = self._ritz()
@@ -150,4 +155,5 @@ def _unit(v: Tensor) -> Tensor:
 
 def _combine(Q_CDK: Tensor, vectors: Tensor, column: Tensor) -> Tensor:
     chosen = vectors.gather(2, column[:, None, None].expand(-1, vectors.shape[1], 1))
-    return (Q_CDK @ chosen)[:, :, 0]
+    combined: Tensor = (Q_CDK @ chosen)[:, :, 0]
+    return combined

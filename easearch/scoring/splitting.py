@@ -119,7 +119,9 @@ def _steps(unit: Unit, ends: Ends, step: float) -> Tensor:
     eps = step * unit.theta.norm(dim=1, keepdim=True)
     offsets = eps * ends.low_vectors
     if not bool(torch.isfinite(offsets).all()):
-        raise ScoringError(f"the splitting matrix of '{unit.group.name}' is not finite; check the weights")
+        raise ScoringError(
+            f"the splitting matrix of '{unit.group.name}' is not finite; check the weights"
+        )
     return torch.where((ends.low < 0).to(offsets.device)[:, None], offsets, 0.0)
 
 

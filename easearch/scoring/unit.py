@@ -45,7 +45,9 @@ class Slot:
 class Unit:
     """One group's subgraph: which layers it runs, where it is entered and left, what its channels own."""
 
-    def __init__(self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit") -> None:
+    def __init__(
+        self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit"
+    ) -> None:
         self.graph, self.group, self.scope = graph, group, scope
         self._model = model
         names = layer_names(program(model))
@@ -88,7 +90,9 @@ class Unit:
         for slot in self.slots:
             shape = (slot.taps, *self._parameters[slot.key].shape[1:])
             length = int(torch.Size(shape).numel())
-            offset[slot.key] = row[start : start + length].reshape(shape if slot.taps > 1 else shape[1:])
+            offset[slot.key] = row[start : start + length].reshape(
+                shape if slot.taps > 1 else shape[1:]
+            )
             start += length
         return offset
 
@@ -130,10 +134,16 @@ class Unit:
             if not phi.requires_grad:
                 return torch.zeros_like(vectors)
             gradients = torch.autograd.grad(
-                phi, list(leaves.values()), create_graph=True, allow_unused=True, materialize_grads=True
+                phi,
+                list(leaves.values()),
+                create_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
             )
             tangents = self.unpack(vectors)
-            bent_ones = [(g, tangents[k]) for k, g in zip(leaves, gradients, strict=True) if g.requires_grad]
+            bent_ones = [
+                (g, tangents[k]) for k, g in zip(leaves, gradients, strict=True) if g.requires_grad
+            ]
             if not bent_ones:
                 return torch.zeros_like(vectors)
             hessian = torch.autograd.grad(

@@ -1,0 +1,81 @@
+"""A data set as the growth loop wants it: what to train on, score on, search on and judge by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from easearch.data import Augment, Batches, Dataset, Images
+from easearch.recipe import Recipe
+
+SCORED_AT_ONCE = 64
+"""Micro-batches that fit the caches: scoring is faster than on large ones (METHODS 5)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DataFeed:
+    """Batches of one data set, for one recipe, on one device. The test part is not among them."""
+
+    dataset: Dataset
+    recipe: Recipe
+    device: str
+
+    @property
+    def samples(self) -> int:
+        """Samples in one training epoch."""
+        return self._training.samples
+
+    @property
+    def steps(self) -> int:
+        """Batches in one training epoch."""
+        return len(self._training)
+
+    def training(self, epoch: int) -> Batches:
+        """An epoch of augmented batches, in an order of its own."""
+        return self._training.at(epoch)
+
+    def scoring(self, epoch: int) -> Batches:
+        """`growth.images` training samples, drawn anew for each growth; at most half of the set."""
+        return self._plain(self.dataset.train.take(self._drawn(epoch)[: self._images]))
+
+    def searching(self, epoch: int) -> Batches:
+        """As many others."""
+        drawn = self._drawn(epoch)[self._images : 2 * self._images]
+        return self._plain(self.dataset.train.take(drawn))
+
+    def validation(self) -> Batches:
+        """The part that was cut from train."""
+        return self._plain(self.dataset.validation, 256)
+
+    def test(self) -> Batches:
+        """The part that is looked at once, at the end."""
+        return self._plain(self.dataset.test, 256)
+
+    @property
+    def _images(self) -> int:
+        return min(self.recipe.growth.images, len(self.dataset.train) // 2)
+
+    @property
+    def _training(self) -> Batches:
+        how = self.recipe.training
+        return Batches(
+            self.dataset.train,
+            self.dataset.mean,
+            self.dataset.std,
+            how.batch_size,
+            shuffle=True,
+            augment=Augment(pad=how.pad, flip=how.flip) if how.pad or how.flip else None,
+            seed=self.recipe.seed,
+            device=self.device,
+            drop_last=len(self.dataset.train) >= how.batch_size,
+        )
+
+    def _plain(self, images: Images, batch_size: int = SCORED_AT_ONCE) -> Batches:
+        data = self.dataset
+        return Batches(images, data.mean, data.std, batch_size, device=self.device)
+
+    def _drawn(self, epoch: int) -> torch.Tensor:
+        seed = (self.recipe.seed << 16) + epoch
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randperm(len(self.dataset.train), generator=generator)

@@ -1,0 +1,320 @@
+"""The growth loop: train, score, select, grow, ... and train at the end.
+
+Criterion, meters and selector are arguments; the loop knows them by their roles. Schedule by METHODS 10: grow early, at
+a constant high rate, and anneal once, after the last growth. A plan is taken with one common step, found by a line
+search on the measured loss: single gains are exact, sums of many are not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from easearch.graph import Graph
+from easearch.growth.compute import Compute, counted
+from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
+from easearch.growth.surgery import apply
+from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
+from easearch.moves import Move, Plan
+from easearch.roles import Bound, Criterion, Meter, Selector
+from easearch.tracing import trace
+
+Verify = Callable[[Graph], Mapping[str, float]]
+"""Measures a network as a whole before it is trained: meter name -> measured cost over limit (1: just met)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """When and how a network grows.
+
+    Attributes:
+        stages: fractions of the way from the seed's cost to the limits, the last one 1.
+        at: epochs after which the growths happen, one a stage.
+        line_search: factors by which the plan's common step is tried.
+        width_step: new widths are multiples of it.
+    """
+
+    stages: tuple[float, ...]
+    at: tuple[int, ...]
+    line_search: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
+    width_step: int
+
+
+@dataclass
+class State:
+    """Everything that changes while a network grows; a copy of it is a point to come back to."""
+
+    model: nn.Module
+    graph: Graph
+    optimizer: Optimizer
+    epoch: int = 0
+    stage: int = 0
+
+    def copied(self) -> State:
+        """An independent copy; model and optimizer stay tied to each other."""
+        model, optimizer = apply(self.model, self.graph, [], self.optimizer)
+        return replace(self, model=model, optimizer=optimizer)
+
+
+@dataclass
+class Grower:
+    """One run of the loop.
+
+    `run` goes from the seed to the trained network; `retry` comes back to the point before the last growth, with
+    tighter limits, when the exported file turned out too dear. `left` is called with the state at the end of each
+    stage, before the network grows.
+    """
+
+    state: State
+    sample: Tensor
+    feed: Feed
+    criterion: Criterion
+    selector: Selector
+    bounds: Sequence[Bound]
+    meters: Sequence[Meter]
+    training: Training
+    growing: Growing
+    watch: Watcher
+    verify: Verify
+    left: Callable[[State], None]
+    history: list[Epoch] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    compute: Compute = field(default_factory=Compute)
+    before_last: State | None = None
+
+    def __post_init__(self) -> None:
+        self._started = time.perf_counter()
+        self._bills: dict[str, tuple[dict[str, int], float]] = {}
+        self._seed_costs = {
+            b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
+        }
+        self.seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """From the seed to the trained network."""
+        for stage, at in enumerate(self.growing.at):
+            self._train_until(at)
+            self.left(self.state)
+            if stage == len(self.growing.at) - 1:
+                self.before_last = self.state.copied()
+            self._grow(stage, 1.0)
+        self._train_until(self.training.epochs)
+
+    def retry(self, tighter: float) -> None:
+        """Again from the point before the last growth, with limits `tighter` times what they are."""
+        assert self.before_last is not None
+        dropped = self.before_last.epoch
+        self.state = self.before_last.copied()
+        self.history = [row for row in self.history if row.epoch <= dropped]
+        self.steps = self.steps[:-1]
+        self._grow(len(self.growing.at) - 1, tighter)
+        self._train_until(self.training.epochs)
+
+    # --- one growth round ---------------------------------------------------------------------------------
+
+    def _grow(self, stage: int, tighter: float) -> None:
+        state, clock = self.state, _Clock()
+        epoch = state.epoch
+        before = state.graph
+        self.watch(Phase(name="score", detail=f"growth {stage + 1} of {len(self.growing.at)}"))
+        with counted() as work:
+            scores = self.criterion.score(
+                state.model, before, self.feed.scoring(epoch), F.cross_entropy
+            )
+        self.compute.scoring += work.macs
+        clock.lap("score")
+        self.watch(Phase(name="select"))
+        bounds = [self._stage_bound(bound, stage, tighter) for bound in self.bounds]
+        plan = self._verified(scores, bounds, last=stage == len(self.growing.at) - 1)
+        clock.lap("select")
+        self.watch(Phase(name="grow", detail=f"{len(plan.moves)} channels"))
+        searching = self.feed.searching(epoch)
+        with counted() as work:
+            tried = self._line_search(plan.moves, searching)
+        self.compute.search += work.macs
+        clock.lap("search")
+        factor = min((f for f, _ in tried if f), key=dict(tried).__getitem__, default=0.0)
+        moves = [move.scaled(factor) for move in plan.moves]
+        state.model, state.optimizer = apply(state.model, before, moves, state.optimizer)
+        state.graph = trace(state.model, self.sample)
+        state.stage = stage + 1
+        clock.lap("surgery")
+        loss_before, kept_loss = dict(tried)[0.0], dict(tried)[factor]
+        recalibrate(state.model, self.feed.scoring(epoch))
+        step = Step(
+            round=stage + 1,
+            epoch=epoch,
+            widths_before=before.widths,
+            widths_after=state.graph.widths,
+            costs_before={m.name: self._price(m, before) for m in self.meters},
+            costs_after={m.name: self._price(m, state.graph) for m in self.meters},
+            limits={bound.meter.name: bound.limit for bound in bounds},
+            promised=plan.gain,
+            kept=loss_before - kept_loss,
+            factor=factor,
+            line_search=tuple(sorted(tried)),
+            loss_before=loss_before,
+            loss_after=evaluate(state.model, searching).loss,
+            moves=len(plan.moves),
+            solver=plan.solver,
+            gap=plan.gap,
+            binding=plan.binding,
+            shadow_price=max((price.shadow_price for price in plan.prices), default=0.0),
+            held_out=getattr(scores, "held_out", None),
+            images=getattr(scores, "images", 0),
+            seconds=clock.laps,
+        )
+        self._spend(clock.laps)
+        self.steps.append(step)
+        self.watch(step)
+
+    def _verified(self, scores: Any, bounds: Sequence[Bound], *, last: bool) -> Plan:
+        """A plan; the last one is measured as a whole first, and chosen again if it would miss a limit."""
+        chosen = list(bounds)
+        for _ in range(4):
+            plan = self.selector.select(scores, self.state.graph, chosen, self.growing.width_step)
+            if not last:
+                return plan
+            over = self.verify(self.state.graph.with_widths(plan.widths))
+            worst = max(over.values(), default=0.0)
+            if worst <= 1.0:
+                return plan
+            self.watch(
+                Note(
+                    text=f"the chosen widths measured {100 * (worst - 1):.1f} % over the limit as a whole; "
+                    "choosing again with a tighter limit"
+                )
+            )
+            chosen = [
+                replace(
+                    b, limit=self._floor(b, b.limit / max(over.get(b.meter.name, 0.0) * 1.005, 1.0))
+                )
+                for b in chosen
+            ]
+        return plan
+
+    def _line_search(self, moves: Sequence[Move], batches: Any) -> list[tuple[float, float]]:
+        """(factor, loss) for the silent growth and every factor."""
+        state = self.state
+        tried = [(0.0, evaluate(state.model, batches).loss)]
+        for factor in self.growing.line_search:
+            if not moves:
+                break
+            wider = apply(state.model, state.graph, [move.scaled(factor) for move in moves])
+            loss = evaluate(wider, batches).loss
+            tried.append((factor, loss if loss == loss else float("inf")))
+        return tried
+
+    def _stage_bound(self, bound: Bound, stage: int, tighter: float) -> Bound:
+        """The bound of this stage: a fraction of the way from the seed's cost to the limit."""
+        seed = self._seed_costs[bound.meter.name]
+        limit = seed + self.growing.stages[stage] * (bound.limit * tighter - seed)
+        return replace(bound, limit=self._floor(bound, limit))
+
+    def _floor(self, bound: Bound, limit: float) -> float:
+        """No limit below what the network costs already: it would leave nothing to choose."""
+        return max(limit, self._price(bound.meter, self.state.graph))
+
+    # --- training -----------------------------------------------------------------------------------------
+
+    def _train_until(self, epoch: int) -> None:
+        self.watch(Phase(name="train", detail=f"to epoch {epoch} of {self.training.epochs}"))
+        while self.state.epoch < epoch:
+            self._epoch()
+
+    def _epoch(self) -> None:
+        state, training = self.state, self.training
+        began, steps = time.perf_counter(), self.feed.steps
+        annealed_from = float(self.growing.at[-1]) if self.growing.at else 0.0
+
+        def rate(number: int) -> float:
+            return training.rate_at(state.epoch + (number + 0.5) / steps, annealed_from)
+
+        def watch(number: int, loss: float) -> None:
+            done = (number + 1) / steps
+            spent = time.perf_counter() - began
+            left = spent / done * (training.epochs - state.epoch - done)
+            self.watch(
+                Progress(
+                    stage=state.stage,
+                    stages=len(self.growing.at),
+                    epoch=state.epoch + done,
+                    epochs=training.epochs,
+                    loss=loss,
+                    seconds_left=left,
+                )
+            )
+
+        trained = train_epoch(
+            state.model,
+            state.optimizer,
+            self.feed.training(state.epoch),
+            rate,
+            training.label_smoothing,
+            watch,
+        )
+        self._spend({"training": time.perf_counter() - began})
+        self.compute.training += 3 * self.compute.macs_of(state.graph) * self.feed.samples
+        state.epoch += 1
+        self._record(trained, rate(steps - 1))
+
+    def _record(self, trained: Quality, rate: float) -> None:
+        state = self.state
+        seen = evaluate(state.model, self.feed.validation())
+        row = Epoch(
+            stage=state.stage,
+            epoch=state.epoch,
+            rate=rate,
+            loss=trained.loss,
+            accuracy=trained.accuracy,
+            validation_loss=seen.loss,
+            validation_accuracy=seen.accuracy,
+            costs={meter.name: self._price(meter, state.graph) for meter in self.meters},
+            limits={bound.meter.name: bound.limit for bound in self.bounds},
+            compute=self.compute.total,
+            seconds=time.perf_counter() - self._started,
+        )
+        self.history.append(row)
+        self.watch(row)
+
+    # --- bookkeeping --------------------------------------------------------------------------------------
+
+    def _price(self, meter: Meter, graph: Graph) -> float:
+        """The meter's total, asked once a graph: the loop wants it every epoch."""
+        widths, cost = self._bills.get(meter.name, ({}, 0.0))
+        if widths != graph.widths:
+            cost = meter.cost(graph).total
+            self._bills[meter.name] = (graph.widths, cost)
+        return cost
+
+    def _spend(self, laps: Mapping[str, float]) -> None:
+        for name, seconds in laps.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+
+class _Clock:
+    """Wall-clock by laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Seconds since the last lap go to this name."""
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def begin(model: nn.Module, sample: Tensor, training: Training) -> State:
+    """The state of a seed before its first epoch."""
+    return State(model=model, graph=trace(model, sample), optimizer=training.optimizer(model))
+
+
+__all__ = ["Grower", "Growing", "State", "begin"]

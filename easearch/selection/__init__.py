@@ -1,0 +1,59 @@
+"""Which growth to buy: selectors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from easearch.errors import BudgetError, nearest
+from easearch.graph import Graph
+from easearch.moves import Candidate, Plan
+from easearch.roles import Limits, Selector
+from easearch.selection.exact import Exact
+from easearch.selection.greedy import Greedy
+
+SELECTORS: dict[str, Callable[..., Selector]] = {"exact": Exact, "greedy": Greedy}
+"""A selector's name -> how it is made."""
+
+
+def selector(name: str, **options: Any) -> Selector:
+    """The selector of that name.
+
+    Raises:
+        BudgetError: no selector has this name.
+    """
+    if name not in SELECTORS:
+        raise BudgetError(f"there is no selector '{name}'; {nearest(name, SELECTORS)}")
+    return SELECTORS[name](**options)
+
+
+def select(
+    candidates: Sequence[Candidate],
+    graph: Graph,
+    budget: Limits,
+    *,
+    selector: str | Selector = "exact",
+    width_step: int | None = None,
+) -> Plan:
+    """The growth with the largest gain that keeps every limit of the budget.
+
+    Args:
+        candidates: from `score`.
+        graph: the network as it is now; relative limits ("2.5x") are relative to it.
+        budget: a `Budget`.
+        selector: "exact", "greedy", or one of your own.
+        width_step: new widths are multiples of it; None: the device's own step, found by measuring.
+
+    Raises:
+        BudgetError: the network exceeds a limit before any growth, or the step is not a multiple of 4.
+    """
+    chosen = _named(selector) if isinstance(selector, str) else selector
+    step = budget.step() if width_step is None else width_step
+    if step < 1:
+        raise BudgetError(f"expected a positive width step, got {step}")
+    return chosen.select(candidates, graph, budget.bounds(graph), step)
+
+
+_named = selector
+
+__all__ = ["SELECTORS", "Exact", "Greedy", "select", "selector"]

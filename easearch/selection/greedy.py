@@ -1,0 +1,66 @@
+"""Greedy by ratio: again and again the widening with the most gain for the share of the limits that it uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from easearch.graph import Graph
+from easearch.moves import Candidate, Plan
+from easearch.roles import Bound
+from easearch.selection.options import Options, Pricing, options, pricing
+from easearch.selection.plan import check_start, plan_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """One rung or more of one group's ladder at a time; no guarantee but the limits. The gap is not known."""
+
+    def select(
+        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+    ) -> Plan:
+        """A plan that keeps every bound.
+
+        Raises:
+            BudgetError: the network exceeds a bound before any growth.
+        """
+        started = time.perf_counter()
+        choices = options(candidates, graph, step)
+        prices = [pricing(graph, choices, bound) for bound in bounds]
+        check_start(choices, prices)
+        choice = dict.fromkeys(choices, 0)
+        while (wider := _best(choices, prices, choice)) is not None:
+            choice = wider
+        return plan_of(
+            graph,
+            choices,
+            prices,
+            choice,
+            gap=float("inf"),
+            solver="greedy",
+            seconds=time.perf_counter() - started,
+            shadow_prices=[0.0] * len(prices),
+        )
+
+
+def _best(
+    choices: Options, prices: Sequence[Pricing], choice: dict[str, int]
+) -> dict[str, int] | None:
+    now = [price.total(choice) for price in prices]
+    best: dict[str, int] | None = None
+    best_ratio = 0.0
+    for name, ladder in choices.items():
+        for k in range(choice[name] + 1, len(ladder)):
+            wider = {**choice, name: k}
+            then = [price.total(wider) for price in prices]
+            if any(cost > p.bound.limit for cost, p in zip(then, prices, strict=True)):
+                continue
+            used = max(
+                (after - before) / p.bound.limit
+                for after, before, p in zip(then, now, prices, strict=True)
+            )
+            ratio = (ladder[k].gain - ladder[choice[name]].gain) / max(used, 1e-9)
+            if ratio > best_ratio:
+                best, best_ratio = wider, ratio
+    return best

@@ -1,0 +1,61 @@
+"""From a choice of widths to a plan, with its prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from easearch.errors import BudgetError
+from easearch.graph import Graph
+from easearch.moves import Plan, Price
+from easearch.selection.options import Options, Pricing
+
+
+def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
+    """Refuse limits that the network exceeds before it has grown.
+
+    Raises:
+        BudgetError: with the meter, its cost now and the limit.
+    """
+    start = dict.fromkeys(choices, 0)
+    for price in prices:
+        cost, limit, meter = price.total(start), price.bound.limit, price.bound.meter
+        if cost > limit:
+            raise BudgetError(
+                f"the network costs {cost:.4g} {meter.unit} of {meter.name} before any growth, more than "
+                f"the limit of {limit:.4g}; raise the limit or begin with a smaller network"
+            )
+
+
+def plan_of(
+    graph: Graph,
+    choices: Options,
+    prices: Sequence[Pricing],
+    choice: Mapping[str, int],
+    *,
+    gap: float,
+    solver: str,
+    seconds: float,
+    shadow_prices: Sequence[float],
+) -> Plan:
+    """The plan that takes option number `choice[group]` of every group."""
+    picked = {name: choices[name][k] for name, k in choice.items()}
+    start = dict.fromkeys(choices, 0)
+    return Plan(
+        moves=tuple(move for option in picked.values() for move in option.moves),
+        gain=sum(option.gain for option in picked.values()),
+        widths={**graph.widths, **{name: option.width for name, option in picked.items()}},
+        prices=tuple(
+            Price(
+                meter=price.bound.meter.name,
+                unit=price.bound.meter.unit,
+                before=price.total(start),
+                after=price.total(choice),
+                limit=price.bound.limit,
+                shadow_price=shadow,
+            )
+            for price, shadow in zip(prices, shadow_prices, strict=True)
+        ),
+        gap=gap,
+        solver=solver,
+        seconds=seconds,
+    )
