@@ -1,17 +1,50 @@
-"""easearch grows neural networks to fit a device: name the device and the limit in milliseconds."""
+"""easearch grows neural networks to fit a device: name the device and the limit in milliseconds.
 
-from easearch.budget import Budget, certify, measure
-from easearch.errors import EasearchError
-from easearch.export import export
-from easearch.graph import ChannelGroup, Graph, Layer
-from easearch.growth.checkpoint import load, save
-from easearch.growth.surgery import apply
-from easearch.moves import Candidate, NewNeuron, Plan, Split
-from easearch.recipe import Recipe
-from easearch.run import Run, grow
-from easearch.scoring import Splitting, score
-from easearch.selection import select
-from easearch.tracing import trace
+The face: names only, each imported when it is first asked for, so that the command line answers at once and can set up
+the process before torch is loaded.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from easearch.budget import Budget, certify, measure
+    from easearch.errors import EasearchError
+    from easearch.exporting import export
+    from easearch.graph import ChannelGroup, Graph, Layer
+    from easearch.growth.checkpoint import load, save
+    from easearch.growth.surgery import apply
+    from easearch.moves import Candidate, NewNeuron, Plan, Split
+    from easearch.recipe import Recipe
+    from easearch.run import Run, grow
+    from easearch.scoring import Splitting, score
+    from easearch.selection import select
+    from easearch.tracing import trace
+
+_HOMES = {
+    "Budget": "budget",
+    "Candidate": "moves",
+    "ChannelGroup": "graph",
+    "EasearchError": "errors",
+    "Graph": "graph",
+    "Layer": "graph",
+    "NewNeuron": "moves",
+    "Plan": "moves",
+    "Recipe": "recipe",
+    "Run": "run",
+    "Split": "moves",
+    "Splitting": "scoring",
+    "apply": "growth.surgery",
+    "certify": "budget",
+    "export": "exporting",
+    "grow": "run",
+    "load": "growth.checkpoint",
+    "measure": "budget",
+    "save": "growth.checkpoint",
+    "score": "scoring",
+    "select": "selection",
+    "trace": "tracing",
+}
 
 __all__ = [
     "Budget",
@@ -37,3 +70,11 @@ __all__ = [
     "select",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'easearch' has no attribute '{name}'")
+    value = getattr(import_module(f"easearch.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -21,7 +21,7 @@ import easearch.data
 from easearch import record
 from easearch.budget import Budget, Certificate, Latency, certify, find_meter
 from easearch.errors import BudgetError, RecipeError
-from easearch.export import export
+from easearch.exporting import export
 from easearch.feed import DataFeed
 from easearch.graph import Graph
 from easearch.growth.checkpoint import Architecture, save

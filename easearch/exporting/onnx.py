@@ -7,6 +7,7 @@ torch's exporter has been seen to fix the batch size, to ignore dynamic shapes a
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -24,7 +25,6 @@ import torch
 from torch import Tensor, nn
 
 from easearch.errors import ExportError
-from easearch.tracing.program import evaluating
 
 BATCH_SIZES = (1, 2, 5)
 TOLERANCE = 1e-4
@@ -57,27 +57,25 @@ def export(model: nn.Module, sample: Tensor, path: Path | str) -> ExportReport:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = next(model.parameters(), sample).device
-    example = _inputs(sample, 2)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, evaluating(model):
+    # From a copy in torch's plain layout: channels last leaves transposes and gathers in the file.
+    plain = copy.deepcopy(model).cpu().eval()
+    plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / "model.onnx"
-        try:
-            with _quiet():
-                torch.onnx.export(
-                    model.cpu(),
-                    (example,),
-                    draft,
-                    dynamo=True,
-                    external_data=False,
-                    dynamic_shapes=({0: torch.export.Dim("batch")},),
-                    input_names=["input"],
-                    output_names=["output"],
-                    verbose=False,
-                )
-            opset = _checked(draft)
-            difference = _parity(model, sample, draft)
-        finally:
-            model.to(place)
+        with _quiet():
+            torch.onnx.export(
+                plain,
+                (_inputs(sample, 2),),
+                draft,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=["input"],
+                output_names=["output"],
+                verbose=False,
+            )
+        opset = _checked(draft)
+        difference = _parity(plain, sample, draft)
         os.replace(draft, path)
     return ExportReport(
         path=path,

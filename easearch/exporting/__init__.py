@@ -1,5 +1,5 @@
 """Files that a runtime executes, each proven to compute what the model computes."""
 
-from easearch.export.onnx import ExportReport, export
+from easearch.exporting.onnx import ExportReport, export
 
 __all__ = ["ExportReport", "export"]

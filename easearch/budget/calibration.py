@@ -1,0 +1,180 @@
+"""Calibration: whole networks of one structure, measured at several widths, say how rows add up.
+
+Caches are shared, layouts are kept, additions are fused: a network is not the sum of its items,
+but nearly in proportion to it (see `affine`). Kept per structure of the network, so every width
+of a growing one is priced alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easearch.budget.affine import Affine, Point, ends, fit
+from easearch.budget.kernels import kernels
+from easearch.budget.meter import shapes_of
+from easearch.budget.onnx_models import whole_model
+from easearch.budget.params import Params
+from easearch.budget.runtime import Timing
+from easearch.budget.step import find_step
+from easearch.budget.store import write_atomic
+from easearch.budget.table import LatencyTable, is_free, repeated
+from easearch.graph import Graph
+from easearch.roles import Item
+
+LOG = logging.getLogger(__name__)
+REACH = 3.0
+LOWEST = 0.75
+UNIFORM = 6
+MIXED = 12
+ROUNDS = 8
+SESSIONS = 3
+BATCH_BYTES = 2**27
+"""Whole networks are built and timed in batches of at most so much weight (or one by one)."""
+OUTSIDE = (0.6, 1.6)
+"""A network whose rows sum to less or more than these shares of the range asks for more points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How the rows of one network structure add up, and the networks that say so."""
+
+    line: Affine
+    points: tuple[Point, ...]
+
+    @property
+    def error(self) -> float:
+        """Mean relative error on the calibration's own points."""
+        return self.line.error(self.points)
+
+    def covers(self, rows: float) -> bool:
+        """Whether a network with that sum of rows (ms) is near enough to the points."""
+        sums = [point.rows for point in self.points]
+        return OUTSIDE[0] * min(sums) <= rows <= OUTSIDE[1] * max(sums)
+
+
+def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibration:
+    """The calibration of the graph's structure on the table's device, cached or measured.
+
+    Args:
+        graph: networks between 3/4 and `reach` times its widths are measured, on the device's step.
+        table: where rows come from; says the device.
+        reach: how far growth may go.
+
+    Raises:
+        DeviceError: the graph has an opaque layer, or the device cannot execute it.
+    """
+    path = table.device.folder / f"calibration-{structure(graph)}.json"
+    points = read_points(path)
+    if not points or not _of(points).covers(sums(graph, table)[0]):
+        points += _measure(graph, table, reach)
+        document = {
+            "points": [point.__dict__ for point in points],
+            "line": _of(points).line.__dict__,
+            "mean_error": _of(points).error,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_atomic(path, json.dumps(document, indent=1) + "\n")
+    return _of(points)
+
+
+def _of(points: list[Point]) -> Calibration:
+    return Calibration(line=fit(points), points=tuple(points))
+
+
+def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
+    nets = networks(graph, find_step(table.device), reach)
+    # Rows first, all in one batch; then the whole networks in turns.
+    table.rows([shapes_of(net, item) for net in nets for item in paid(net)])
+    timings: list[Timing] = []
+    for batch in _batches(nets):
+        timings += repeated(table.device, [whole_model(net) for net in batch], ROUNDS, SESSIONS)
+    summed = [sums(net, table) for net in nets]
+    return [
+        Point(rows=rows, ends=numbers, ms=timing.min_us / 1000)
+        for (rows, numbers), timing in zip(summed, timings, strict=True)
+    ]
+
+
+def _batches(nets: Sequence[Graph]) -> Iterator[list[Graph]]:
+    batch: list[Graph] = []
+    held = 0.0
+    for net in nets:
+        weight = 4 * Params().cost(net).total
+        if batch and held + weight > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0.0
+        batch.append(net)
+        held += weight
+    yield batch
+
+
+def structure(graph: Graph) -> str:
+    """A name for all of a graph but the widths that growth may change."""
+    fixed = [(group.name, group.width if group.frozen else None) for group in graph.channel_groups]
+    return hashlib.sha256(repr((graph.layers, fixed)).encode()).hexdigest()[:16]
+
+
+def paid(graph: Graph) -> list[Item]:
+    """The items that a runtime spends time on."""
+    return [item for item in kernels(graph) if not is_free(shapes_of(graph, item))]
+
+
+def sums(graph: Graph, table: LatencyTable) -> tuple[float, float]:
+    """The sums of a graph's rows (ms) and of its items' ends (millions)."""
+    items = [shapes_of(graph, item) for item in paid(graph)]
+    return sum(table.rows(items)) / 1000, sum(ends(item) for item in items)
+
+
+def networks(graph: Graph, step: int, reach: float) -> list[Graph]:
+    """The graph at several widths on the step: groups alike, groups at random, no doubles."""
+    draw = np.random.default_rng(int(structure(graph), 16) % 2**32)
+    low, high = math.log(LOWEST), math.log(reach)
+    names = [group.name for group in graph.growable]
+    uniform = [dict.fromkeys(names, math.exp(x)) for x in np.linspace(low, high, UNIFORM)]
+    mixed = [
+        {name: math.exp(x) for name, x in zip(names, row, strict=True)}
+        for row in draw.uniform(low, high, (MIXED, len(names)))
+    ]
+    nets = (graph.with_widths(_widths(graph, factors, step)) for factors in uniform + mixed)
+    return list({tuple(net.widths.items()): net for net in nets}.values())
+
+
+def _widths(graph: Graph, factors: Mapping[str, float], step: int) -> dict[str, int]:
+    return {
+        name: max(step, step * round(graph.group(name).width * factor / step))
+        for name, factor in factors.items()
+    }
+
+
+def read_points(path: Path) -> list[Point]:
+    """The points kept in a file; none, with a warning, where it is damaged."""
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        points = [
+            Point(rows=float(p["rows"]), ends=float(p["ends"]), ms=float(p["ms"]))
+            for p in document["points"]
+        ]
+        if points and all(_possible(point) for point in points):
+            return points
+        LOG.warning("the calibration %s holds impossible numbers; measuring again", path.name)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        LOG.warning("the calibration %s is damaged (%s); measuring again", path.name, error)
+    return []
+
+
+def _possible(point: Point) -> bool:
+    return min(point.rows, point.ends) >= 0 < point.ms and math.isfinite(
+        point.rows + point.ends + point.ms
+    )

@@ -1,0 +1,128 @@
+"""The certificate: predicted against measured on the exported file, per limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from easearch.budget.devices import Device, find_device
+from easearch.budget.latency import Latency
+from easearch.budget.meter import LayerMeter, Reading
+from easearch.budget.onnx_file import OnnxFile
+from easearch.budget.store import write_atomic
+from easearch.graph import Graph
+from easearch.roles import Bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One limit: predicted, and measured on the file."""
+
+    meter: str
+    unit: str
+    limit: float
+    predicted: float
+    measured: float | None
+    noise: float = 0.0
+    """A/A noise floor of the measurement, as a fraction."""
+    note: str = ""
+
+    @property
+    def error(self) -> float | None:
+        """`predicted / measured - 1`; None where nothing was measured."""
+        return self.predicted / self.measured - 1 if self.measured else None
+
+    @property
+    def meets(self) -> bool:
+        """Whether the file keeps the limit to within the noise (unmeasured: the prediction)."""
+        if self.measured is None:
+            return self.predicted <= self.limit
+        return self.measured <= self.limit * (1 + self.noise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The proofs of one exported file, and where, when and with what they were measured."""
+
+    file: str
+    fingerprints: Mapping[str, str]
+    """SHA-256 by file name: the ONNX file and those beside it that hold its weights."""
+    proofs: tuple[Proof, ...]
+    device: Device
+    date: str
+
+    @property
+    def meets(self) -> bool:
+        """Whether every limit is kept."""
+        return all(proof.meets for proof in self.proofs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for `json.dumps`."""
+        return {
+            "file": self.file,
+            "sha256": self.fingerprints[self.file],
+            "fingerprints": dict(self.fingerprints),
+            "meets": self.meets,
+            "date": self.date,
+            "device": self.device.name,
+            "host": self.device.host.to_json(),
+            "versions": {"runtime": self.device.host.runtime, "onnx": onnx.__version__},
+            "proofs": [
+                {**proof.__dict__, "error": proof.error, "meets": proof.meets}
+                for proof in self.proofs
+            ],
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Write it as JSON, whole or not at all."""
+        write_atomic(Path(path), json.dumps(self.to_json(), indent=2) + "\n")
+
+
+def certify(
+    onnx_path: Path | str, graph: Graph, bounds: Sequence[Bound], sample_shape: Sequence[int]
+) -> Certificate:
+    """Measure an exported file against every limit.
+
+    Args:
+        onnx_path: the file; open batch dimensions run with 1.
+        graph: the network that was exported.
+        bounds: the limits.
+        sample_shape: (N, C, ...), sizes for further dimensions that the file leaves open.
+
+    Raises:
+        FileFormatError: it is not a readable ONNX file.
+        DeviceError: it does not run on the device.
+    """
+    file = OnnxFile(onnx_path, sample_shape)
+    timed = [bound.meter for bound in bounds if isinstance(bound.meter, Latency)]
+    return Certificate(
+        file=file.path.name,
+        fingerprints=file.fingerprints,
+        proofs=tuple(_proof(bound, graph, file) for bound in bounds),
+        device=timed[0].device if timed else find_device("host"),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _proof(bound: Bound, graph: Graph, file: OnnxFile) -> Proof:
+    meter = bound.meter
+    reading = (
+        meter.on_file(file)
+        if isinstance(meter, LayerMeter)
+        else Reading(value=None, note=f"the meter '{meter.name}' cannot read files")
+    )
+    return Proof(
+        meter=meter.name,
+        unit=meter.unit,
+        limit=bound.limit,
+        predicted=meter.cost(graph).total,
+        measured=reading.value,
+        noise=reading.noise,
+        note=reading.note,
+    )

@@ -1,0 +1,111 @@
+"""Latency: milliseconds of one sample on a device, from its table and a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from easearch.budget.calibration import REACH, Calibration, calibrate, paid, structure
+from easearch.budget.devices import Device
+from easearch.budget.meter import LayerMeter, Reading
+from easearch.budget.onnx_file import OnnxFile
+from easearch.budget.onnx_models import refuse_opaque, whole_model
+from easearch.budget.runtime import Model, Progress
+from easearch.budget.table import LatencyTable
+from easearch.errors import DeviceError
+from easearch.graph import Graph, Shape
+from easearch.roles import Item
+
+
+class Latency(LayerMeter):
+    """Predicted milliseconds: rows of the table, calibrated per network structure.
+
+    Prices one network structure at a time: `charges` are calibrated for the graph last shown to
+    `moments`, `overhead` or `cost`. Widths may change freely; a graph of another structure brings
+    its own calibration.
+
+    Args:
+        device: a name in `DEVICES`, or a device.
+        reach: calibrate for networks up to this many times as wide as the first one shown.
+        progress: called with (done, total) while rows are measured.
+    """
+
+    name = "latency"
+    unit = "ms"
+
+    def __init__(
+        self,
+        device: str | Device = "host",
+        *,
+        reach: float = REACH,
+        progress: Progress | None = None,
+    ) -> None:
+        self.table = LatencyTable(device, progress)
+        self.reach = reach
+        self._calibrations: dict[str, Calibration] = {}
+        self._shown: Graph | None = None
+        self._latest: tuple[Graph, Calibration] | None = None
+
+    @property
+    def device(self) -> Device:
+        """Where it is measured."""
+        return self.table.device
+
+    def calibration(self, graph: Graph) -> Calibration:
+        """The structure's calibration: the same for every width while this meter lives."""
+        if self._latest is not None and self._latest[0] is graph:
+            return self._latest[1]
+        key = structure(graph)
+        if key not in self._calibrations:
+            refuse_opaque(graph)
+            self._calibrations[key] = calibrate(graph, self.table, self.reach)
+        self._latest = graph, self._calibrations[key]
+        return self._calibrations[key]
+
+    def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
+        """One moment: every item that the runtime spends time on.
+
+        Raises:
+            DeviceError: a layer is opaque.
+        """
+        refuse_opaque(graph)
+        self._shown = graph
+        return (tuple(paid(graph)),)
+
+    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+        """The row of each item, as the calibration bills it; new rows are measured in one batch.
+
+        Raises:
+            DeviceError: no graph was shown yet, so that the calibration is not known.
+        """
+        if self._shown is None:
+            raise DeviceError(
+                "latency charges need a network: call moments, overhead or cost with a graph first"
+            )
+        line = self.calibration(self._shown).line
+        rows = self.table.rows(items)
+        return [line.charge(item, us / 1000) for item, us in zip(items, rows, strict=True)]
+
+    def overhead(self, graph: Graph) -> float:
+        """The calibration's `a`."""
+        self._shown = graph
+        return self.calibration(graph).line.a
+
+    def uncounted(self, graph: Graph) -> tuple[str, ...]:
+        """None: a network with an opaque layer is refused."""
+        return ()
+
+    def whole(self, graph: Graph, rounds: int = 20) -> tuple[float, float]:
+        """The whole graph, executed: milliseconds, and the A/A noise floor as a fraction."""
+        return self._timed(whole_model(graph), rounds)
+
+    def on_file(self, file: OnnxFile) -> Reading:
+        """The file, executed on the device in turns with itself."""
+        one, noise = self._timed(file.path, 30, file.sample)
+        return Reading(value=one, noise=noise, note=f"measured on {self.device.host.key}")
+
+    def _timed(
+        self, model: Model, rounds: int, sample: Sequence[int] | None = None
+    ) -> tuple[float, float]:
+        one, other = self.device.time([model, model], rounds=rounds, sample=sample)
+        low, high = sorted((one.min_us, other.min_us))
+        return low / 1000, high / low - 1

@@ -1,0 +1,111 @@
+"""What a network costs under several meters: a table with a row a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from easearch.budget.meter import WHOLE, LayerMeter
+from easearch.budget.meters import find_meter
+from easearch.graph import Graph
+from easearch.roles import Cost
+
+ALL = ("macs", "params", "memory", "latency")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CostTable(Mapping[str, Cost]):
+    """Costs by meter name; `rows` holds a dict a layer, `str()` is a table for people."""
+
+    graph: Graph
+    costs: Mapping[str, Cost]
+    uncounted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Meter name -> the layers that it could not price."""
+
+    def __getitem__(self, name: str) -> Cost:
+        """The cost under one meter."""
+        return self.costs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The meters' names."""
+        return iter(self.costs)
+
+    def __len__(self) -> int:
+        """How many meters."""
+        return len(self.costs)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict a layer: name, kind, channels in and out, a number a meter; overheads last."""
+        rows = [self._row(layer.name) for layer in self.graph.layers]
+        if any(WHOLE in cost.rows for cost in self.costs.values()):
+            rows.append({"layer": WHOLE, "kind": "", "in": None, "out": None, **self._costs(WHOLE)})
+        return rows
+
+    def _row(self, name: str) -> dict[str, Any]:
+        shape = self.graph.shape(name)
+        channels = {"in": shape.in_channels, "out": shape.out_channels}
+        return {"layer": name, "kind": shape.kind, **channels, **self._costs(name)}
+
+    def _costs(self, row: str) -> dict[str, float]:
+        return {name: cost.rows.get(row, 0.0) for name, cost in self.costs.items()}
+
+    def __str__(self) -> str:
+        """An aligned table: a row a layer, the total, and what was not counted."""
+        heads = [f"{name} ({cost.unit})" for name, cost in self.costs.items()]
+        totals = {name: cost.total for name, cost in self.costs.items()}
+        lines = [["layer", "kind", "in", "out", *heads]]
+        for row in [*self.rows, {"layer": "total", "kind": "", "in": None, "out": None, **totals}]:
+            channels = ["" if row[end] is None else str(row[end]) for end in ("in", "out")]
+            numbers = [_number(row[name], self.costs[name].unit) for name in self.costs]
+            lines.append([row["layer"], row["kind"], *channels, *numbers])
+        notes = [
+            f"not counted in {name}: {', '.join(layers)}"
+            for name, layers in self.uncounted.items()
+            if layers
+        ]
+        return "\n".join(_aligned(lines) + notes)
+
+
+def measure(graph: Graph, meters: Sequence[str] = ALL, device: str = "host") -> CostTable:
+    """What the graph costs, layer by layer.
+
+    Args:
+        graph: the network.
+        meters: names in `METERS`.
+        device: where latency is measured.
+
+    Raises:
+        BudgetError: an unknown meter or device.
+        DeviceError: the latency of a layer cannot be measured.
+    """
+    chosen = [find_meter(name, device) for name in meters]
+    return CostTable(
+        graph=graph,
+        costs={one.name: one.cost(graph) for one in chosen},
+        uncounted={one.name: one.uncounted(graph) for one in chosen if isinstance(one, LayerMeter)},
+    )
+
+
+def _number(value: float, unit: str) -> str:
+    return (
+        f"{value:.4f}"
+        if unit == "ms"
+        else f"{value:,.0f}"
+        if value == int(value)
+        else f"{value:.4g}"
+    )
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    texts = [
+        "  ".join(
+            cell.ljust(w) if i < 2 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    rule = "  ".join("-" * w for w in widths)
+    return [texts[0], rule, *texts[1:-1], rule, texts[-1]]

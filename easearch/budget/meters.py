@@ -1,0 +1,52 @@
+"""The meters by name. A new one is a file with a `LayerMeter`, and a line here.
+
+Other packages add theirs through the entry point group `easearch.meters`: a function (or class)
+that takes the device's name and returns a meter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+
+from easearch.budget.latency import Latency
+from easearch.budget.macs import Macs
+from easearch.budget.memory import Memory
+from easearch.budget.params import Params
+from easearch.errors import BudgetError, nearest
+from easearch.roles import Meter
+
+LOG = logging.getLogger(__name__)
+GROUP = "easearch.meters"
+
+METERS: dict[str, Callable[[str], Meter]] = {
+    "macs": Macs,
+    "params": Params,
+    "memory": Memory,
+    "latency": Latency,
+}
+"""Name -> a function that takes a device's name and returns the meter."""
+
+
+def find_meter(name: str, device: str = "host") -> Meter:
+    """The meter of that name, for a device.
+
+    Raises:
+        BudgetError: no such meter, or no such device.
+    """
+    load_plugins()
+    if name not in METERS:
+        raise BudgetError(f"expected the name of a meter, got '{name}'; {nearest(name, METERS)}")
+    return METERS[name](device)
+
+
+@cache
+def load_plugins() -> None:
+    """Register the meters of other packages, once; a broken one is left out with a warning."""
+    for entry in entry_points(group=GROUP):
+        try:
+            METERS.setdefault(entry.name, entry.load())
+        except Exception as error:
+            LOG.warning("the meter '%s' of another package does not load: %s", entry.name, error)

@@ -1,0 +1,172 @@
+"""ONNX models straight from shapes: one item for the latency table, a whole graph to check the sum.
+
+Weights are random and seeded: time does not depend on their values. fp32, batch 1; a norm behind
+a convolution is folded away, as every exporter does.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from easearch.budget.kernels import MATRIX_KINDS, kernels
+from easearch.errors import DeviceError
+from easearch.graph import Graph, Layer, Shape
+from easearch.tracing import KINDS, Op
+from easearch.tracing.walk import INPUT, OPAQUE
+
+OPSET = 20
+IR_VERSION = 9  # read by every ONNX Runtime since 1.16
+
+
+def item_model(shapes: tuple[Shape, ...], seed: int = 0) -> bytes:
+    """A model that executes one item: its first layer's inputs in, its last layer's output out."""
+    build = _Build(seed)
+    arity = max(1, _arity(shapes[0]))
+    values = [build.input(f"x{i}", shapes[0].in_channels, shapes[0].in_size) for i in range(arity)]
+    for number, shape in enumerate(folded(shapes)):
+        values = [build.layer(f"layer{number}", shape, values)]
+    build.output(values[0], shapes[-1])
+    return build.serialized()
+
+
+def whole_model(graph: Graph, seed: int = 0) -> bytes:
+    """A model that executes the whole graph at its own widths.
+
+    Raises:
+        DeviceError: a layer is opaque, so that nothing is known of what it does.
+    """
+    refuse_opaque(graph)
+    build = _Build(seed)
+    skipped = {
+        name
+        for item in kernels(graph)
+        for name in item[1:]
+        if graph.by_name[name].kind == "batch_norm"
+    }
+    values: dict[str, str] = {}
+    for layer in graph.layers:
+        shape = graph.shape(layer.name)
+        if layer.kind == INPUT:
+            values[layer.name] = build.input(layer.name, shape.out_channels, shape.out_size)
+        elif layer.name in skipped:
+            values[layer.name] = values[layer.inputs[0]]
+        else:
+            sources = [values[source] for source in layer.inputs]
+            values[layer.name] = build.layer(layer.name, shape, sources)
+    for name in dict.fromkeys(
+        layer.name for layer in graph.layers if not graph.consumers[layer.name]
+    ):
+        build.output(values[name], graph.shape(name))
+    return build.serialized()
+
+
+def folded(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """An item's shapes as executed: without the norms that its convolution takes in."""
+    head, *rest = shapes
+    if head.kind in MATRIX_KINDS:
+        rest = [shape for shape in rest if shape.kind != "batch_norm"]
+    return (head, *rest)
+
+
+def refuse_opaque(graph: Graph) -> None:
+    """Raise where a layer is opaque: its time would be missing from every sum.
+
+    Raises:
+        DeviceError: says which layer, and why it is opaque.
+    """
+    for layer in graph.layers:
+        if layer.kind == OPAQUE:
+            raise DeviceError(
+                f"the latency of '{layer.name}' cannot be measured: {_reason(graph, layer)}; "
+                "replace the layer by kinds that easearch knows, or limit macs, params or memory"
+            )
+
+
+def _reason(graph: Graph, layer: Layer) -> str:
+    reasons = [graph.groups[name].frozen for name in layer.groups]
+    known = [reason for reason in reasons if reason and "cannot follow" in reason]
+    return known[0] if known else "easearch cannot follow it"
+
+
+def _arity(shape: Shape) -> int:
+    names = [name for op in KINDS[shape.kind].ops(shape) for name in op.inputs]
+    return 1 + max((int(name[1:] or 0) for name in names if name.startswith("x")), default=0)
+
+
+class _Build:
+    """One model under construction."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+
+    def input(self, name: str, channels: int, size: Sequence[int]) -> str:
+        """Declare an input (1, channels, *size)."""
+        self.inputs.append(_value(name, channels, size))
+        return name
+
+    def output(self, name: str, shape: Shape) -> None:
+        """Declare a value as an output of the model."""
+        self.outputs.append(_value(name, shape.out_channels, shape.out_size))
+
+    def layer(self, name: str, shape: Shape, inputs: Sequence[str]) -> str:
+        """Append a layer's operators; return the name of its output."""
+        made: list[str] = []
+        for number, op in enumerate(KINDS[shape.kind].ops(shape)):
+            sources = [_source(key, inputs, made) for key in op.inputs]
+            made.append(f"{name}/{number}")
+            self.nodes.append(
+                helper.make_node(
+                    op.type,
+                    sources + self._constants(made[-1], op),
+                    [made[-1]],
+                    name=made[-1],
+                    **{key: _plain(value) for key, value in op.attributes},
+                )
+            )
+        return made[-1] if made else inputs[0]
+
+    def _constants(self, name: str, op: Op) -> list[str]:
+        arrays = [self._random(f"{name}:{i}", op, i) for i in range(len(op.weights))]
+        arrays += [np.float32(scalar) for scalar in op.scalars]
+        names = [f"{name}:{i}" for i in range(len(arrays))]
+        for key, array in zip(names, arrays, strict=True):
+            self.weights.append(numpy_helper.from_array(np.asarray(array, np.float32), key))
+        return names
+
+    def _random(self, name: str, op: Op, number: int) -> Any:
+        shape = op.weights[number]
+        draw = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        if op.type == "BatchNormalization" and number == 3:
+            return draw.uniform(0.5, 1.5, shape)  # a variance
+        # Values keep their size from layer to layer, so none becomes denormal, which would be slow.
+        scale = 1 / math.sqrt(max(1, math.prod(shape[1:])))
+        return draw.standard_normal(shape, dtype=np.float32) * np.float32(scale)
+
+    def serialized(self) -> bytes:
+        """The finished model."""
+        graph = helper.make_graph(self.nodes, "easearch", self.inputs, self.outputs, self.weights)
+        opset = helper.make_opsetid("", OPSET)
+        model: ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+        return bytes(model.SerializeToString())
+
+
+def _value(name: str, channels: int, size: Sequence[int]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, *size])
+
+
+def _source(key: str, inputs: Sequence[str], made: Sequence[str]) -> str:
+    return inputs[int(key[1:] or 0)] if key.startswith("x") else made[int(key)]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

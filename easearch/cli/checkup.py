@@ -1,0 +1,176 @@
+"""Facts about this machine for `easearch doctor`; none takes longer than a second to find."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+MEMINFO = Path("/proc/meminfo")
+NEEDED_MEMORY, NEEDED_DISK = 2e9, 1e9
+"""Bytes that the quickstart may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One fact, and what it means for easearch. `ok` is False where something will not work."""
+
+    name: str
+    value: str
+    means: str
+    ok: bool = True
+
+
+def checkup() -> list[Finding]:
+    """All findings, in the order in which a person wants to read them."""
+    return [
+        Finding(name="python", value=platform.python_version(), means="3.11 or later is needed."),
+        *_packages(),
+        _processor(),
+        _cuda(),
+        _providers(),
+        _energy("energy of the processor", _rapl, "RAPL"),
+        _energy("energy of the GPU", _nvml, "NVML"),
+        _cache(),
+        _step(),
+        _memory(),
+        _disk(),
+    ]
+
+
+def _packages() -> Iterator[Finding]:
+    """Every dependency that the package declares, and the package itself."""
+    try:
+        wanted = importlib.metadata.requires("easearch") or []
+        yield Finding(
+            name="easearch", value=importlib.metadata.version("easearch"), means="This program."
+        )
+    except importlib.metadata.PackageNotFoundError:
+        wanted = []
+        yield Finding(
+            name="easearch",
+            value="not installed",
+            means="It runs from its source; pip install -e . makes its dependencies known.",
+        )
+    for requirement in map(Requirement, wanted):
+        if requirement.marker is None or requirement.marker.evaluate():
+            yield _package(requirement)
+
+
+def _package(wanted: Requirement) -> Finding:
+    means = f"{wanted.specifier} is needed." if wanted.specifier else "Any version will do."
+    try:
+        version = importlib.metadata.version(wanted.name)
+    except importlib.metadata.PackageNotFoundError:
+        means = f"{means} Run: pip install '{wanted}'"
+        return Finding(name=wanted.name, value="missing", means=means, ok=False)
+    fits = wanted.specifier.contains(version, prereleases=True)
+    return Finding(name=wanted.name, value=version, means=means, ok=fits)
+
+
+def _processor() -> Finding:
+    from easearch.budget import this_host
+
+    host = this_host()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    sets = ", ".join(host.instructions) or "no known vector instructions"
+    means = "Latency is measured on one core; measurements hold for this processor only."
+    return Finding(name="processor", value=f"{host.cpu}; {cores} cores; {sets}", means=means)
+
+
+def _cuda() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        means = "Training runs there; limits stay those of the processor."
+        return Finding(name="CUDA", value=", ".join(names), means=means)
+    return Finding(name="CUDA", value="none", means="Training runs on the processor.")
+
+
+def _providers() -> Finding:
+    import onnxruntime
+
+    found = onnxruntime.get_available_providers()
+    return Finding(
+        name="ONNX Runtime runs on",
+        value=", ".join(found),
+        means="Latency is measured with CPUExecutionProvider.",
+        ok="CPUExecutionProvider" in found,
+    )
+
+
+def _energy(name: str, read: Callable[[], str], what: str) -> Finding:
+    try:
+        return Finding(name=name, value=read(), means=f"{what} can be read here.")
+    except Exception as error:  # a probe: whatever is wrong, the answer is that it cannot be read
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        means = f"Joules cannot be measured by {what} here; nothing else needs it."
+        return Finding(name=name, value=f"not readable ({reason})", means=means)
+
+
+def _rapl() -> str:
+    return f"{int(RAPL.read_text()) / 1e6:.0f} J so far"
+
+
+def _nvml() -> str:
+    pynvml = importlib.import_module("pynvml")
+    pynvml.nvmlInit()
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        return f"{pynvml.nvmlDeviceGetPowerUsage(handle) / 1e3:.0f} W now"
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _cache() -> Finding:
+    from easearch.budget.store import CACHE_VARIABLE, cache_folder
+
+    folder = cache_folder()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    writable = os.access(existing, os.W_OK)
+    means = f"Measurements are kept here; {CACHE_VARIABLE} names another folder."
+    value = str(folder) if writable else f"{folder}, not writable"
+    return Finding(name="cache", value=value, means=means, ok=writable)
+
+
+def _step() -> Finding:
+    from easearch.budget import find_device
+
+    means = "Widths are multiples of it: between two of them more channels cost nothing."
+    try:
+        step = json.loads((find_device("host").folder / "step.json").read_text())["step"]
+        return Finding(name="width step", value=str(step), means=means)
+    except (OSError, ValueError, KeyError, TypeError):
+        later = f"{means} The first run finds it, in a few seconds."
+        return Finding(name="width step", value="not measured yet", means=later)
+
+
+def _memory() -> Finding:
+    means = "The quickstart takes up to 2 GB."
+    try:
+        fields = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        value = f"unknown on {sys.platform}"
+        return Finding(name="free memory", value=value, means=means)
+    return Finding(
+        name="free memory", value=f"{free / 1e9:.1f} GB", means=means, ok=free >= NEEDED_MEMORY
+    )
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    value = f"{free / 1e9:.1f} GB in the present folder"
+    means = "A run takes a few megabytes, a data set up to some hundred."
+    return Finding(name="free disk", value=value, means=means, ok=free >= NEEDED_DISK)

@@ -1,0 +1,35 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from easearch.errors import EasearchError
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON document, and nothing else.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change a field; may be given many times."),
+]
+
+
+def overrides(words: Iterable[str] | None) -> dict[str, Any]:
+    """The values of `--set`; one that cannot be read is a usage error."""
+    from easearch.recipe import parse_overrides
+
+    try:
+        return parse_overrides(words or ())
+    except EasearchError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from None
+
+
+def check_at_least_one(value: int) -> int:
+    """A typer callback: refuse a count below 1."""
+    if value < 1:
+        raise typer.BadParameter(f"expected 1 or more, got {value}")
+    return value

@@ -1,0 +1,104 @@
+"""MODEL on the command line: a seed's name, a run folder, or `package.module:factory`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easearch.errors import EasearchError, GraphError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SIDE = 28
+"""Pixels a side where nobody says: those of the embedded data."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A model that the user named, and a sample that fits it."""
+
+    name: str
+    model: nn.Module
+    sample: Tensor
+
+
+def find_subject(text: str, arguments: Mapping[str, Any], size: str | None) -> Subject:
+    """The model that the text names, and a sample of `size` (`1x28x28`) or of what it learned from.
+
+    Raises `EasearchError` for a model that cannot be had, saying the nearest known name.
+    """
+    import torch
+
+    from easearch.models import SEEDS
+
+    if text in SEEDS:
+        model = _made(text, arguments)
+        shape = read_size(size) if size else (int(arguments.get("channels", 1)), SIDE, SIDE)
+    elif Path(text).is_dir():
+        model, shape = _from_run(Path(text), arguments, size)
+    elif ":" in text:
+        model, shape = _from_factory(text, arguments), read_size(size or "")
+    else:
+        known = nearest(text, SEEDS)
+        raise GraphError(
+            f"expected a seed, a run folder, or package.module:factory, got '{text}'; {known}"
+        )
+    model.eval()
+    return Subject(name=text, model=model, sample=torch.zeros(1, *shape))
+
+
+def read_size(text: str) -> tuple[int, ...]:
+    """`1x28x28` as numbers: channels, height, width."""
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+        raise GraphError(f"expected --input as channels x height x width, 3x224x224, got '{text}'")
+    return tuple(int(number) for number in text.split("x"))
+
+
+def _made(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    from easearch.models import build
+
+    try:
+        return build(name, **arguments)
+    except (ValueError, TypeError) as error:
+        raise GraphError(f"{name}: {error}") from None
+
+
+def _from_run(
+    folder: Path, arguments: Mapping[str, Any], size: str | None
+) -> tuple[nn.Module, tuple[int, ...]]:
+    from easearch.growth.checkpoint import load, read_architecture
+
+    if arguments:
+        raise GraphError(
+            f"--set changes a seed, but '{folder}' is a finished network; leave it out"
+        )
+    model = load(folder)
+    return model, read_size(size) if size else read_architecture(folder).input
+
+
+def _from_factory(text: str, arguments: Mapping[str, Any]) -> nn.Module:
+    from torch import nn
+
+    module_name, _, attribute = text.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # as `python -m` does: a user's own file lies where they stand
+        sys.path.insert(0, here)
+    try:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise GraphError(f"expected package.module:factory, got '{text}': {error}") from None
+    try:
+        model = factory(**arguments)
+    except EasearchError:
+        raise
+    except Exception as error:
+        raise GraphError(f"{text} failed with {type(error).__name__}: {error}") from None
+    if not isinstance(model, nn.Module):
+        raise GraphError(f"expected {text} to return an nn.Module, got a {type(model).__name__}")
+    return model

@@ -1,0 +1,78 @@
+"""The HTML page of a run: one file that opens anywhere, offline, without scripts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from easearch.reporting.curve import curve
+from easearch.reporting.digits import day, full_stop
+from easearch.reporting.headline import headline
+from easearch.reporting.layers import layers
+from easearch.reporting.reading import RunFolder, read_run
+from easearch.reporting.rounds import rounds
+from easearch.reporting.style import PALETTE
+from easearch.reporting.tables import (
+    certificate_table,
+    evidence_table,
+    facts_tables,
+    machine_of,
+    rounds_table,
+)
+from easearch.reporting.widths import widths
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` into the run folder: the same folder gives the same bytes.
+
+    Raises:
+        FileFormatError: `recipe.yaml` or `run.json` is missing or damaged. Other files may be
+            missing: the page says so.
+    """
+    target = Path(run) / "report.html"
+    _write(target, render(read_run(Path(run))))
+    return target
+
+
+def render(run: RunFolder) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("easearch.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(day=day, full_stop=full_stop)
+    return environment.get_template("template.html.j2").render(
+        run=run,
+        headline=headline(run),
+        palette=PALETTE,
+        curve=curve(run),
+        widths=widths(run),
+        layers=layers(run.layers),
+        rounds=rounds(run.steps),
+        rounds_table=rounds_table(run.steps, run.facts) if run.steps else None,
+        certificate=certificate_table(run.certificate) if run.certificate else None,
+        machine=machine_of(run.certificate) if run.certificate else "",
+        evidence=evidence_table(run.evidence) if run.evidence else None,
+        facts=facts_tables(run.facts),
+    )
+
+
+def _write(target: Path, text: str) -> None:
+    """Whole or not at all: an interrupted write leaves the former page."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".html")
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        fresh.chmod(0o644)
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

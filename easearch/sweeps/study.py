@@ -1,0 +1,140 @@
+"""The study: Optuna on sqlite, a folder a trial, continued by calling again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from easearch.errors import EasearchError, RecipeError
+from easearch.growth.events import Note, Phase, Watcher
+from easearch.recipe import Recipe
+from easearch.sweeps.figure import draw_front
+from easearch.sweeps.folder import keep_best, write_json
+from easearch.sweeps.results import SweepResult
+from easearch.sweeps.sampling import sample
+from easearch.sweeps.trials import Outcome, results_of, run_trial, store
+
+DATABASE = "study.db"
+
+
+def sweep(
+    recipe: str | Path | Recipe, trials: int, out: str | Path, *, watch: Watcher | None = None
+) -> SweepResult:
+    """Run `trials` more trials of the recipe in the folder `out`, and tell of all there are.
+
+    Each is one `grow` into `out/trial-0007` with the values that Optuna chose for the fields under
+    `sweep`. The objective is validation accuracy; a network that misses a limit is infeasible.
+    The best feasible run stands whole in `out/best`, the others keep their small files;
+    `front.svg` and `front.json` show all.
+
+    Raises:
+        RecipeError: the recipe names no field to sweep, or `out` holds the study of another recipe.
+    """
+    base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if not base.sweep:
+        raise RecipeError(
+            f"{base.name}: sweep: names no field; say for example "
+            "`sweep: {growth.stages.0: {low: 0.2, high: 0.6}}`"
+        )
+    if trials < 1:
+        raise RecipeError(f"expected at least 1 trial, got {trials}")
+    folder = Path(out)
+    study = _open(base, folder)
+    tell = watch or _silent
+    for done in range(trials):
+        _one(study, base, folder, tell, f"{done + 1} of {trials}")
+        result = _result(study, base, folder)
+        keep_best(folder, result.best)
+        _write_front(result)
+    return _result(study, base, folder)
+
+
+def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place: str) -> None:
+    trial = study.ask()
+    values = _sampled(study, trial, base)
+    try:
+        told = ", ".join(f"{field}={value}" for field, value in values.items())
+        watch(Phase(name="trial", detail=f"{place}: {told}"))
+        outcome = run_trial(base, trial.number, values, folder, watch)
+    except EasearchError as error:
+        _fail(study, trial, str(error))
+        watch(Note(text=f"trial {trial.number} failed: {error}"))
+        return
+    except BaseException as error:
+        # interrupted: the database must not show a trial that runs for ever
+        _fail(study, trial, f"interrupted by {type(error).__name__}")
+        raise
+    store(trial, outcome)
+    study.tell(trial, outcome.accuracy)
+    watch(Note(text=_told(trial.number, outcome)))
+
+
+def _sampled(study: optuna.Study, trial: optuna.Trial, base: Recipe) -> dict[str, Any]:
+    try:
+        return sample(trial, base.sweep)
+    except ValueError as error:  # a field whose kind of choice changed since the study began
+        _fail(study, trial, str(error))
+        raise RecipeError(f"sweep: {error}; take another folder for the new choices") from None
+
+
+def _told(number: int, outcome: Outcome) -> str:
+    kept = "keeps its limits" if outcome.feasible else "misses a limit"
+    return f"trial {number}: validation accuracy {outcome.accuracy:.4f}, {kept}"
+
+
+def _fail(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
+    trial.set_user_attr("error", " ".join(why.split()))
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def _open(base: Recipe, folder: Path) -> optuna.Study:
+    """The study in the folder, made where there is none."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / DATABASE).exists():
+        raise RecipeError(
+            f"expected an empty folder or that of a study, got '{folder}' with other files in it; "
+            "take another"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{(folder / DATABASE).resolve()}",
+            study_name=base.name,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    finally:
+        optuna.logging.set_verbosity(before)
+    _same_recipe(study, base, folder)
+    # the number of trials in the seed: a study that is continued must not ask the same again
+    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
+    return study
+
+
+def _same_recipe(study: optuna.Study, base: Recipe, folder: Path) -> None:
+    fixed = base.changed({"sweep": {}}).model_dump(mode="json")
+    told = study.user_attrs.get("recipe")
+    if told is None:
+        study.set_user_attr("recipe", fixed)
+    elif told != fixed:
+        raise RecipeError(
+            f"the study '{base.name}' in '{folder}' was begun with another recipe, and its trials "
+            "would not compare; take another folder"
+        )
+
+
+def _result(study: optuna.Study, base: Recipe, folder: Path) -> SweepResult:
+    return results_of(study.get_trials(deepcopy=False), base, folder)
+
+
+def _write_front(result: SweepResult) -> None:
+    write_json(result.path / "front.json", result.to_json())
+    draw_front(result, result.path / "front.svg")
+
+
+def _silent(event: Any) -> None:
+    """Nobody watches."""

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from easearch.budget import Latency, LatencyTable
+from easearch.budget.affine import Point, ends, fit
+from easearch.budget.calibration import calibrate, networks, structure
+from easearch.errors import DeviceError
+from easearch.graph import Graph, Shape
+from easearch.tracing import trace
+
+
+def test_the_line_is_found_in_spite_of_outliers() -> None:
+    draw = np.random.default_rng(0)
+    points = []
+    for number in range(20):
+        rows, numbers = draw.uniform(0.1, 2.0), draw.uniform(0.01, 0.1)
+        ms = 0.05 + 1.1 * rows - 2.0 * numbers
+        points.append(Point(rows=rows, ends=numbers, ms=ms * (1.5 if number == 7 else 1.0)))
+    line = fit(points)
+    assert (line.a, line.b, line.c) == pytest.approx((0.05, 1.1, 2.0), rel=0.05)
+
+
+def test_coefficients_are_never_negative() -> None:
+    line = fit([Point(rows=x, ends=0.1, ms=x**2) for x in (0.5, 1.0, 2.0, 3.0, 4.0)])
+    assert min(line.a, line.b, line.c) >= 0
+
+
+def test_networks_of_one_size_give_a_factor() -> None:
+    line = fit([Point(rows=2.0, ends=0.5, ms=3.0)] * 2)
+    assert (line.a, line.b, line.c) == pytest.approx((0.0, 1.5, 0.0))
+
+
+def test_ends_count_maps_of_convolutions(conv: Callable[..., Shape]) -> None:
+    assert ends((conv(3, 16, 4),)) == pytest.approx(16 * 16 / 1e6)
+    assert ends((conv(8, 16, 4),)) == pytest.approx(24 * 16 / 1e6)
+
+
+def test_networks_lie_on_the_step_and_reach_far_enough(small: Graph) -> None:
+    wide = small.with_widths({"stem.0": 48})
+    nets = networks(wide, 16, 3.0)
+    widths = [net.widths["stem.0"] for net in nets]
+    assert all(width % 16 == 0 for width in widths)
+    assert (min(widths), max(widths)) == (32, 144)
+    assert len(nets) >= 6
+    assert all(net.widths["head"] == 4 for net in nets)
+
+
+def test_the_structure_is_blind_to_grown_widths_only(small: Graph) -> None:
+    assert structure(small) == structure(small.with_widths({"stem.0": 99}))
+    assert structure(small) != structure(small.with_widths({"head": 9}))
+
+
+def test_it_is_kept_and_damage_is_measured_again(
+    small: Graph, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = LatencyTable()
+    first = calibrate(small, table)
+    assert calibrate(small, table) == first
+    (path,) = table.device.folder.glob("calibration-*.json")
+    assert len(json.loads(path.read_text())["points"]) == len(first.points)
+    path.write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert calibrate(small, table).points
+    assert "measuring again" in caplog.text
+    assert json.loads(path.read_text())
+
+
+def test_a_network_far_outside_asks_for_points(small: Graph) -> None:
+    first = Latency().calibration(small)
+    wider = small.with_widths({"stem.0": 512})
+    again = Latency().calibration(wider)
+    assert len(again.points) > len(first.points)
+    assert Latency().calibration(small) == again
+
+
+def test_charges_need_a_network(conv: Callable[..., Shape]) -> None:
+    with pytest.raises(DeviceError, match="call moments, overhead or cost"):
+        Latency().charges([(conv(8, 8, 4),)])
+
+
+def test_opaque_layers_are_refused(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=1), nn.Linear(4, 2)).eval()
+    with pytest.raises(DeviceError, match="latency of '1' cannot be measured"):
+        Latency().cost(trace(model, torch.zeros(1, 3)))
+
+
+def test_the_whole_graph_is_executed(small: Graph) -> None:
+    milliseconds, noise = Latency().whole(small, rounds=2)
+    assert milliseconds > 0 <= noise

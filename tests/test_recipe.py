@@ -1,0 +1,238 @@
+"""Recipes: what is wrong is one sentence with the path of the key; what is right round-trips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from easearch.errors import RecipeError
+from easearch.recipe import Recipe, parse_overrides
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+BASE: dict[str, Any] = {
+    "data": {"name": "fashion-mnist-mini"},
+    "model": {"name": "mobilenet_v1", "arguments": {"layout": [[8, 1, 1]], "stem_channels": 8}},
+    "budget": {"limits": {"macs": "2x"}},
+    "growth": {"stages": [0.4, 1.0], "at": [0.1, 0.2]},
+    "training": {"epochs": 4},
+}
+
+
+def write(folder: Path, name: str = "tiny.yaml", **changes: Any) -> Path:
+    path = folder / name
+    path.write_text(yaml.safe_dump({**BASE, **changes}))
+    return path
+
+
+def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(path, overrides)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.startswith(str(path))
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "said"),
+    [
+        ("trainng.epochs", 4, ["trainng: unknown key", "did you mean 'training'?"]),
+        ("training.epoch", 4, ["training.epoch: unknown key", "did you mean 'epochs'?"]),
+        ("training.epochs", "many", ["training.epochs: expected a valid integer, got 'many'"]),
+        ("training.epochs", 2.5, ["training.epochs: expected a valid integer", "got 2.5"]),
+        ("training.epochs", 0, ["training.epochs: expected a value greater than or equal to 1"]),
+        ("training.rate", True, ["training.rate: expected a number, got true"]),
+        ("training.rate", -0.1, ["training.rate: expected a value greater than 0, got -0.1"]),
+        ("training.rate", float("nan"), ["training.rate: expected a"]),
+        ("training", 3, ["training: expected keys with values, got 3"]),
+        ("data.name", "fashion-mnist-min", ["data.name: ", "did you mean 'fashion-mnist-mini'?"]),
+        ("data.channels", 2, ["data.channels: expected 1 or 3, got 2"]),
+        ("model.name", "mobilenet_v3", ["model.name: unknown model", "did you mean 'mobilenet_v"]),
+        ("model.arguments.widht", 1, ["model.arguments.widht: unknown", "did you mean 'width'?"]),
+        ("model.arguments.width", -1, ["model.arguments: width: expected a factor above 0"]),
+        ("model.arguments.activation", "swish", ["model.arguments: ", "swish"]),
+        ("growth.criterion", "units", ["growth.criterion: ", "did you mean 'unit'?"]),
+        ("growth.selector", "greed", ["growth.selector: ", "did you mean 'greedy'?"]),
+        ("growth.stages", [0.6, 0.4], ["growth.stages: expected increasing", "got [0.6, 0.4]"]),
+        ("growth.stages", [0.4, 0.9], ["growth.stages: ", "end in 1.0"]),
+        ("growth.stages", 0.4, ["growth.stages: expected a list"]),
+        ("growth.stages.1", 0.3, ["growth.stages: expected increasing"]),
+        ("growth.stages.7", 0.3, ["growth.stages.7: expected an index from 0 to 1, got '7'"]),
+        ("growth.at", [0.1], ["growth.at: expected 2 moments, one a stage, got [0.1]"]),
+        ("growth.at", [0.2, 1.0], ["growth.at: expected increasing fractions between 0 and 1"]),
+        ("growth.width_step", 6, ["growth.width_step: expected a multiple of 4, got 6"]),
+        ("growth.line_search", [1, 0], ["growth.line_search: expected factors above 0"]),
+        ("budget.device", "hots", ["budget.device: ", "did you mean 'host'?"]),
+        ("budget.limits", {}, ["budget.limits: ", "at least 1"]),
+        ("budget.limits", {"latency": "4 MB"}, ["budget.limits.latency: expected", "'4 MB'"]),
+        ("budget.limits", {"latency": 4}, ["budget.limits.latency: ", "unit", "got 4"]),
+        ("budget.limits", {"latncy": "4 ms"}, ["budget.limits.latncy: ", "did you mean 'latency'"]),
+        ("budget.limits", {"macs": True}, ["budget.limits.macs: expected a number, got true"]),
+        ("budget.limits", {"macs": "1M", "macs_m": 2}, ["budget.limits: ", "two limits"]),
+        ("device", "gpu", ["device: expected 'auto', 'cpu' or 'cuda', got 'gpu'"]),
+        ("seed", -1, ["seed: expected a value greater than or equal to 0, got -1"]),
+        ("seed.x", 1, ["seed: expected a valid integer, got {'x': 1}"]),
+        ("sweep", {"growth.stage.0": {"low": 0, "high": 1}}, ["sweep.growth.stage.0", "'stages'"]),
+        ("sweep", {"growth.stages.9": {"low": 0, "high": 1}}, ["sweep.growth.stages.9: "]),
+        ("sweep", {"training.rate": {"lo": 0, "high": 1}}, ["sweep.training.rate.lo: unknown key"]),
+        ("sweep", {"training.rate": {"low": 2, "high": 1}}, ["sweep.training.rate: expected"]),
+        ("sweep", {"training.rate": {"low": 1}}, ["sweep.training.rate: expected choices, or"]),
+        (
+            "sweep",
+            {"training.rate": {"low": 0, "high": 1, "log": True}},
+            ["sweep.training.rate.log: expected low above 0"],
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    tmp_path: Path, dotted: str, value: Any, said: list[str]
+) -> None:
+    sentence = refused(write(tmp_path), {dotted: value})
+    for words in said:
+        assert words in sentence, sentence
+
+
+def test_a_missing_section_says_what_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text("data: {name: fashion-mnist-mini}\n")
+    assert "model: missing; expected the seed network" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data:\n  name: [1\n", "line 3: not valid YAML"),
+        ("- 1\n", "expected keys with values"),
+        ("", "got nothing"),
+        ("extends: 3\n", "extends: expected the path of one recipe, got 3"),
+        ("extends: tiny.yml\n", "extends: no file at"),
+        ("evidence: baseline.json\n", "evidence: no file at"),
+        ("x: !!python/object:os.system {}\n", "not valid YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:
+    write(tmp_path)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text)
+    assert said in refused(broken)
+
+
+def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, "quickstart.yaml")
+    with pytest.raises(RecipeError, match=r"no recipe at .*did you mean 'quickstart.yaml'\?"):
+        Recipe.load(tmp_path / "quikstart.yaml")
+    with pytest.raises(RecipeError, match="there is no folder"):
+        Recipe.load(tmp_path / "nowhere" / "x.yaml")
+    with pytest.raises(RecipeError, match="no recipe at"):
+        Recipe.load(tmp_path)
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    assert "UTF-8" in refused(tmp_path / "x.yaml")
+
+
+def test_extends_merges_sections_and_null_takes_away(tmp_path: Path) -> None:
+    write(tmp_path, name_of := "base.yaml")
+    (tmp_path / "middle.yaml").write_text(f"extends: {name_of}\ntraining: {{batch_size: 32}}\n")
+    (tmp_path / "top.yaml").write_text(
+        "extends: middle.yaml\nseed: 3\nbudget: {limits: {macs: null, params: 3x}}\n"
+    )
+    recipe = Recipe.load(tmp_path / "top.yaml")
+    assert (recipe.name, recipe.seed) == ("top", 3)
+    assert (recipe.training.epochs, recipe.training.batch_size) == (4, 32)
+    assert recipe.budget.limits == {"params": "3x"}
+
+
+def test_a_loop_of_extends_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(RecipeError, match="loop"):
+        Recipe.load(tmp_path / "a.yaml")
+
+
+def test_overrides_reach_lists_and_sections_left_to_defaults(tmp_path: Path) -> None:
+    plain = {key: value for key, value in BASE.items() if key != "growth"}
+    path = tmp_path / "plain.yaml"
+    path.write_text(yaml.safe_dump(plain))
+    words = ["growth.stages.0=0.2", "training.rate=1e-3", "data.size=14", "budget.limits.params=9k"]
+    recipe = Recipe.load(path, parse_overrides(words))
+    assert recipe.growth.stages[0] == 0.2
+    assert recipe.training.rate == 1e-3
+    assert recipe.data.size == 14
+    assert recipe.budget.limits == {"macs": "2x", "params": "9k"}
+
+
+def test_an_override_must_say_a_field_and_a_value() -> None:
+    for word in ("seed", "=3"):
+        with pytest.raises(RecipeError, match="expected field=value"):
+            parse_overrides([word])
+    with pytest.raises(RecipeError, match="seed: expected a YAML value"):
+        parse_overrides(["seed=[1"])
+
+
+def test_a_changed_recipe_leaves_the_first_as_it_was(tmp_path: Path) -> None:
+    recipe = Recipe.load(write(tmp_path))
+    assert recipe.changed({"growth.stages.0": 0.3}).growth.stages == (0.3, 1.0)
+    assert recipe.growth.stages == (0.4, 1.0)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "mobilenet_v2", "cifar10"])
+def test_the_recipes_that_ship_load_and_round_trip(name: str, tmp_path: Path) -> None:
+    recipe = Recipe.load(RECIPES / f"{name}.yaml")
+    assert recipe.name == name
+    (tmp_path / "recipe.yaml").write_text(recipe.dump(tmp_path))
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+fractions = st.floats(0.01, 0.99).map(lambda x: round(x, 4))
+growths = st.lists(fractions, min_size=1, max_size=4, unique=True).map(sorted)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**40),
+    at=growths,
+    rate=st.floats(1e-6, 10),
+    name=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
+    limit=st.sampled_from(["2x", "1.5M", 10**7, 2.5e6]),
+    step=st.sampled_from([None, 4, 16]),
+    ends=st.tuples(st.floats(1e-6, 0.1), st.floats(0.2, 5)),
+)
+def test_a_dump_loads_back_to_an_equal_recipe(
+    tmp_path_factory: pytest.TempPathFactory, ends: tuple[float, float], **given_values: Any
+) -> None:
+    at, folder = given_values["at"], tmp_path_factory.mktemp("recipe")
+    growth = {"at": at, "stages": [*at[1:], 1.0], "width_step": given_values["step"]}
+    recipe = Recipe.model_validate(
+        {
+            **BASE,
+            "name": given_values["name"],
+            "seed": given_values["seed"],
+            "growth": growth,
+            "budget": {"limits": {"macs": given_values["limit"]}},
+            "training": {"epochs": 3, "rate": given_values["rate"]},
+            "sweep": {
+                "training.rate": {"low": ends[0], "high": ends[1], "log": True},
+                "growth.at": {"choices": [at, None, "x", 3]},
+            },
+        }
+    )
+    path = folder / "recipe.yaml"
+    path.write_text(recipe.dump(), encoding="utf-8")
+    assert Recipe.load(path) == recipe
+
+
+def test_evidence_is_found_from_wherever_the_recipe_is_dumped(tmp_path: Path) -> None:
+    (tmp_path / "evidence.json").write_text("{}")
+    recipe = Recipe.load(write(tmp_path, evidence="evidence.json"))
+    run = tmp_path / "runs" / "first"
+    run.mkdir(parents=True)
+    (run / "recipe.yaml").write_text(recipe.dump(run))
+    assert yaml.safe_load(recipe.dump(run))["evidence"] == "../../evidence.json"
+    assert Recipe.load(run / "recipe.yaml") == recipe
