@@ -1,7 +1,7 @@
 """easearch grows neural networks to fit a device: name the device and the limit in milliseconds.
 
-The face: names only, each imported when it is first asked for, so that the command line answers at once and can set up
-the process before torch is loaded.
+The face: names only, each imported when it is first asked for, so that the command line answers at
+once and can set up the process before torch is loaded.
 """
 
 from importlib import import_module

@@ -10,7 +10,7 @@ from easearch.data import Augment, Batches, Dataset, Images
 from easearch.recipe import Recipe
 
 SCORED_AT_ONCE = 64
-"""Micro-batches that fit the caches: scoring is faster than on large ones (METHODS 5)."""
+"""Micro-batches that fit the caches: scoring is faster than on large ones (docs/methods.md, 5)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,9 +2,9 @@
 
 Pure data. `graph.after(moves)` and every price are arithmetic on it, no tensor is touched.
 
-A value between two layers is described by its *layout*: which groups its channels belong to, in order, and how
-many columns (`taps`) each channel takes there (more than one behind a flatten). Widths live in the groups alone, so
-growing a graph changes groups and nothing else.
+A value between two layers is described by its *layout*: which groups its channels belong to, in
+order, and how many columns (`taps`) each channel takes there (more than one behind a flatten).
+Widths live in the groups alone, so growing a graph changes groups and nothing else.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Layer:
 class ChannelGroup:
     """Channels of several layers that must keep one width.
 
-    `writers` produce them (output rows), `followers` carry them channel by channel, `readers` mix them (input
-    columns). `frozen` is None, or the reason, as a sentence, why the group cannot grow.
+    `writers` produce them (output rows), `followers` carry them channel by channel, `readers` mix
+    them (input columns). `frozen` is None, or the reason, as a sentence, why the group cannot grow.
     """
 
     name: str
@@ -181,7 +181,8 @@ class Graph:
             for channel in move.channels:
                 if not 0 <= channel < group.width:
                     raise GraphError(
-                        f"expected a channel of '{group.name}' between 0 and {group.width - 1}, got {channel}"
+                        f"expected a channel of '{group.name}' between 0 and {group.width - 1}, "
+                        f"got {channel}"
                     )
             widths[group.name] += move.added
         return self.with_widths(widths)

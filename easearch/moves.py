@@ -1,7 +1,8 @@
 """What growth can do to a network, what it is expected to bring, and what was chosen.
 
-A move names a channel group and says what happens to it; it knows nothing of modules. Tensors inside moves are on the
-model's device and keyed by the parameter's full name (`features.3.conv.weight`).
+A move names a channel group and says what happens to it; it knows nothing of modules. Tensors
+inside moves are on the model's device and keyed by the parameter's full name
+(`features.3.conv.weight`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from torch import Tensor
 from easearch.errors import GraphError
 
 Offset = Mapping[str, Tensor]
-"""A displacement of one channel: parameter name -> tensor of the channel's own slice of that parameter."""
+"""A displacement of one channel: parameter name -> tensor of the channel's own slice of that
+parameter.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """Replace a channel by offspring: `theta + offsets[k]`, its readers' columns times `shares[k]`.
 
-    `Split(group=..., channel=...)` alone is the silent split: two halves where they were, the function unchanged.
-    The first offspring stays in the parent's place, the others are appended behind the group.
+    `Split(group=..., channel=...)` alone is the silent split: two halves where they were, the
+    function unchanged. The first offspring stays in the parent's place, the others are appended
+    behind the group.
     """
 
     group: str
@@ -61,8 +65,8 @@ class Split:
 class NewNeuron:
     """Append a channel: `into` are its own rows, `out` its columns in the readers.
 
-    A parameter that is not named is born zero (norms: scale 1, shift 0, mean 0, variance 1). While `out` is empty
-    the function is unchanged.
+    A parameter that is not named is born zero (norms: scale 1, shift 0, mean 0, variance 1). While
+    `out` is empty the function is unchanged.
     """
 
     group: str
@@ -91,7 +95,7 @@ Move = Split | NewNeuron
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """A move with its gain: the predicted decrease of the mean loss (nats), at the move's own step."""
+    """A move with its gain: predicted decrease of the mean loss (nats), at the move's own step."""
 
     move: Move
     gain: float
@@ -107,7 +111,9 @@ class Price:
     after: float
     limit: float
     shadow_price: float = 0.0
-    """Gain (nats) that one more unit of the limit would buy, from the relaxed program; 0 where it does not bind."""
+    """Gain (nats) that one more unit of the limit would buy, from the relaxed program; 0 where it
+    does not bind.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,6 +131,8 @@ class Plan:
 
     @property
     def binding(self) -> str | None:
-        """The meter whose limit holds growth back most: the highest share used among those with a shadow price."""
+        """The meter whose limit holds growth back most: the highest share used among those with a
+        shadow price.
+        """
         held = [price for price in self.prices if price.shadow_price > 0]
         return max(held, key=lambda p: p.after / p.limit).meter if held else None

@@ -1,4 +1,6 @@
-"""What a run leaves behind, as plain files: the curve, the growth rounds, the layers' costs, the summary."""
+"""What a run leaves behind, as plain files: the curve, the growth rounds, the layers' costs, the
+summary.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def layer_costs(meters: Iterable[Meter], seed: Graph, final: Graph) -> dict[str, Any]:
-    """The content of `layers.json`: what every layer costs, in the seed and in the grown network."""
+    """The content of `layers.json`: what every layer costs, in seed and grown network."""
     meters = list(meters)
     return {
         "units": {meter.name: meter.unit for meter in meters},

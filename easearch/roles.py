@@ -1,4 +1,5 @@
-"""The parts that can be exchanged: what a criterion, a meter, a selector and an exporter must offer.
+"""The parts that can be exchanged: what a criterion, a meter, a selector and an exporter must
+offer.
 
 Growth receives them as arguments typed by these protocols; none of them knows the others.
 """
@@ -22,12 +23,15 @@ Batches = Iterable[tuple[Any, Any]]
 """(inputs, targets), iterated more than once: every pass must give the same batches."""
 
 Item = tuple[str, ...]
-"""Layers that are billed as one (a convolution with the activation that the runtime fuses into it)."""
+"""Layers that are billed as one (a convolution with the activation that the runtime fuses into it).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a network costs under one meter: a row a layer, and the total. The rows sum to the total."""
+    """What a network costs under one meter: a row a layer, and the total. The rows sum to the
+    total.
+    """
 
     meter: str
     unit: str
@@ -42,9 +46,10 @@ class Cost:
 class Meter(Protocol):
     """Prices a graph.
 
-    The cost of a network is the dearest *moment*; a moment's cost is the overhead plus the sum of the charges of its
-    items. Additive meters have one moment; peak memory has one for each step of the execution. Law: for every graph
-    `cost(g).total == overhead(g) + max over moments of sum(charges(shapes of the items))`.
+    The cost of a network is the dearest *moment*; a moment's cost is the overhead plus the sum of
+    the charges of its items. Additive meters have one moment; peak memory has one for each step of
+    the execution. Law: for every graph `cost(g).total == overhead(g) + max over moments of
+    sum(charges(shapes of the items))`.
     """
 
     @property

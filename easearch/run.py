@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import tempfile
 import time
@@ -58,11 +57,13 @@ def grow(
     watch: Watcher | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Grow the network that a recipe describes, export it, and prove on the file that it keeps its limits.
+    """Grow the network that a recipe describes, export it, and prove on the file that it keeps its
+    limits.
 
     Args:
         recipe: a YAML file, or a recipe.
-        out: the run folder to make; None: the next free `runs/<name>-<number>`. It appears when the run is done.
+        out: the run folder to make; None: the next free `runs/<name>-<number>`. It appears when the
+            run is done.
         watch: is told what happens (`easearch.growth.events`).
         overrides: other values at dotted paths, `{"training.epochs": 2}`.
 
@@ -164,8 +165,9 @@ class _Assembly:
         at = tuple(max(round(moment * epochs), 1) for moment in part.at)
         if len(set(at)) < len(at) or at[-1] >= epochs:
             raise RecipeError(
-                f"growth.at: expected moments in different epochs before the last, got {list(part.at)} of "
-                f"{epochs} epochs, that is epochs {list(at)}; train longer or grow less often"
+                "growth.at: expected moments in different epochs before the last, got "
+                f"{list(part.at)} of {epochs} epochs, that is epochs {list(at)}; "
+                "train longer or grow less often"
             )
         step = part.width_step
         if step is None:
@@ -182,7 +184,7 @@ class _Assembly:
         return list(meters.values())
 
     def _verify(self, bounds: Sequence[Bound]) -> Callable[[Graph], dict[str, float]]:
-        """Measured over allowed cost of a whole network, for the limits that have to be measured."""
+        """Measured over allowed cost of a whole network, for limits that have to be measured."""
 
         def verify(graph: Graph) -> dict[str, float]:
             found = {}
@@ -199,7 +201,7 @@ class _Assembly:
         save(state.model, self.architecture.grown(state.graph), folder)
 
     def _certified(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
-        """Export and certify; a file over its limit sends the run back to before the last growth."""
+        """Export and certify; a file over its limit sends the run back a growth."""
         tighter = 1.0
         for _ in range(TRIES):
             certificate = self._export(grower, bounds)
@@ -213,8 +215,8 @@ class _Assembly:
             tighter /= worst * 1.01
             self.watch(
                 Note(
-                    text=f"the exported file missed its limit ({told}): stepping back to before the last "
-                    f"growth, with limits at {100 * tighter:.1f} %"
+                    text=f"the exported file missed its limit ({told}): the run stepped back to "
+                    f"before the last growth, with limits at {100 * tighter:.1f} %"
                 )
             )
             grower.retry(tighter)
@@ -330,8 +332,8 @@ def _folder(path: Path) -> Iterator[Path]:
         yield draft
         if path.exists():
             path.rmdir()
-        os.chmod(draft, 0o755)
-        os.replace(draft, path)
+        draft.chmod(0o755)
+        draft.replace(path)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -1,4 +1,4 @@
-"""Tests run stricter than users: a cache of their own, float64 where laws are checked, fixed seeds."""
+"""Tests run stricter than users: a cache of their own, float64 for laws, fixed seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The networks over which the laws are checked: every seed, small, and shapes that the seeds do not have."""
+"""The networks over which the laws are checked: every seed, small, and shapes that the seeds do not
+have.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ CLASSES = 5
 
 
 class Tied(nn.Module):
-    """A stream with an activation after each addition, written by four convolutions, flattened at the end."""
+    """A stream with an activation after each addition, written by four convolutions, flattened at
+    the end.
+    """
 
     def __init__(
         self,
@@ -113,7 +117,9 @@ def batches(number: int = 4, size: int = 16) -> list[tuple[Tensor, Tensor]]:
 
 
 def trained(name: str, steps: int = 30) -> nn.Module:
-    """A network in float64 after some steps of training: norms with statistics, gradients that are not small."""
+    """A network in float64 after some steps of training: norms with statistics, gradients that are
+    not small.
+    """
     torch.manual_seed(3)
     model = NETWORKS[name]().double()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)

@@ -1,7 +1,8 @@
-"""ONNX: exported with a free batch size, checked, and compared with the model in ONNX Runtime before it counts.
+"""ONNX files: a free batch size, checked, compared with the model before they count.
 
-torch's exporter has been seen to fix the batch size, to ignore dynamic shapes and to write a wrong network (PEERS
-1.5): so the file is run at three batch sizes, and stands in its place only when the outputs agree.
+torch's exporter has been seen to fix the batch size, to ignore dynamic shapes and to write a wrong
+network: so the file is run at three batch sizes, and stands in its place only when the
+outputs agree.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import copy
 import io
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -53,7 +53,8 @@ def export(model: nn.Module, sample: Tensor, path: Path | str) -> ExportReport:
         path: where the file shall stand; nothing stands there unless it passed.
 
     Raises:
-        ExportError: the file is not valid ONNX, or its outputs differ from the model's by more than 1e-4.
+        ExportError: the file is not valid ONNX, or its outputs differ from the model's by more than
+            1e-4.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def export(model: nn.Module, sample: Tensor, path: Path | str) -> ExportReport:
             )
         opset = _checked(draft)
         difference = _parity(plain, sample, draft)
-        os.replace(draft, path)
+        draft.replace(path)
     return ExportReport(
         path=path,
         difference=difference,
@@ -110,15 +111,13 @@ def _parity(model: nn.Module, sample: Tensor, file: Path) -> float:
             expected = model(inputs).numpy()
         (got,) = session.run(None, {"input": inputs.numpy()})
         if got.shape != expected.shape:
-            raise ExportError(
-                f"expected outputs of shape {expected.shape}, got {got.shape} from the file"
-            )
+            raise ExportError(f"expected outputs of shape {expected.shape}, got {got.shape}")
         scale = max(float(np.abs(expected).max()), 1e-12)
         worst = max(worst, float(np.abs(got - expected).max()) / scale)
     if not worst <= TOLERANCE:
         raise ExportError(
-            f"expected the file to compute what the model does within {TOLERANCE:g}, got a difference of "
-            f"{worst:.2g} at batch sizes {BATCH_SIZES}"
+            f"expected the file to compute what the model does within {TOLERANCE:g}, got a "
+            f"difference of {worst:.2g} at batch sizes {BATCH_SIZES}"
         )
     return worst
 
@@ -130,7 +129,9 @@ def _inputs(sample: Tensor, size: int) -> Tensor:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's own chatter (deprecations of its dependencies, progress on stdout) is not the user's."""
+    """The exporter's own chatter (deprecations of its dependencies, progress on stdout) is not the
+    user's.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     sink: Any = io.StringIO()

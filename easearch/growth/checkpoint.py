@@ -1,13 +1,14 @@
-"""Saved networks: `architecture.json` says how to build one, `model.safetensors` holds its numbers. No pickle.
+"""Saved networks: `architecture.json` says how to build one, `model.safetensors` holds its numbers.
+No pickle.
 
-The architecture is a seed's name (or the import path of a user's factory) with its arguments, the shape of one input,
-and the width of every channel group: the seed is built, its groups are set to those widths, the weights are loaded.
+The architecture is a seed's name (or the import path of a user's factory) with its arguments, the
+shape of one input, and the width of every channel group: the seed is built, its groups are set to
+those widths, the weights are loaded.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -79,11 +80,12 @@ def save(model: nn.Module, architecture: Architecture, folder: Path | str) -> No
         save_file(tensors, Path(drafts) / WEIGHTS)
         (Path(drafts) / ARCHITECTURE).write_text(json.dumps(asdict(architecture), indent=1) + "\n")
         for name in (WEIGHTS, ARCHITECTURE):
-            os.replace(Path(drafts) / name, folder / name)
+            (Path(drafts) / name).replace(folder / name)
 
 
 def load(path: Path | str, *, factory: Callable[..., nn.Module] | None = None) -> nn.Module:
-    """The network saved in a run folder, a stage of one, or by `save`; in evaluation mode, on the CPU.
+    """The network saved in a run folder, a stage of one, or by `save`; in evaluation mode, on the
+    CPU.
 
     Args:
         path: the folder.

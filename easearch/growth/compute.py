@@ -1,4 +1,4 @@
-"""How much a run has computed, in multiply-adds: training, scoring and searching are all charged."""
+"""How much a run has computed, in multiply-adds: training, scoring and searching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on. The loop hands events to a watcher and prints nothing itself."""
+"""What a run tells while it goes on: events, handed to a watcher. Nothing here prints."""
 
 from __future__ import annotations
 

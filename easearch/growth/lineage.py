@@ -17,12 +17,13 @@ NEWBORN = -1
 
 @dataclass
 class Lineage:
-    """A group after its moves: for each channel its parent and its share of the parent's columns."""
+    """A group after its moves: each channel's parent and share of the parent's columns."""
 
     parents: list[int]
     shares: list[float]
     displaced: list[tuple[int, Offset]] = field(default_factory=list)
-    """(channel, offset): what is added to the channel's own slices; a newborn's slices themselves."""
+    """(channel, offset): what is added to the channel's own slices; a newborn's slices themselves.
+    """
     connected: list[tuple[int, Offset]] = field(default_factory=list)
     """(newborn channel, its columns in the readers)."""
     parted: set[int] = field(default_factory=set)
@@ -37,7 +38,8 @@ class Lineage:
         """The first offspring stays, the others are appended."""
         if move.channel in self.parted:
             raise GraphError(
-                f"channel {move.channel} of '{move.group}' is split twice; use one Split with more shares"
+                f"channel {move.channel} of '{move.group}' is split twice; "
+                "use one Split with more shares"
             )
         self.parted.add(move.channel)
         places = [move.channel, *range(self.width, self.width + move.added)]
@@ -92,7 +94,9 @@ class Axis:
     """(lineage, new start, taps) of every group along the axis that changes."""
 
     def gather(self, old: Tensor, *, born: float, shared: bool = False) -> Tensor:
-        """Every new column from its parent's, times its share if asked; newborn ones filled with `born`."""
+        """Every new column from its parent's, times its share if asked; newborn ones filled with
+        `born`.
+        """
         index = self.index.to(old.device)
         new = old.index_select(self.number, index.clamp(min=0))
         along = [1] * new.dim()

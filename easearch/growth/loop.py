@@ -1,8 +1,9 @@
 """The growth loop: train, score, select, grow, ... and train at the end.
 
-Criterion, meters and selector are arguments; the loop knows them by their roles. Schedule by METHODS 10: grow early, at
-a constant high rate, and anneal once, after the last growth. A plan is taken with one common step, found by a line
-search on the measured loss: single gains are exact, sums of many are not.
+Criterion, meters and selector are arguments; the loop knows them by their roles. Schedule by
+docs/methods.md, 10: grow early, at a constant high rate, and anneal once, after the last growth. A
+plan is taken with one common step, found by a line search on the measured loss: single gains are
+exact, sums of many are not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from easearch.roles import Bound, Criterion, Meter, Selector
 from easearch.tracing import trace
 
 Verify = Callable[[Graph], Mapping[str, float]]
-"""Measures a network as a whole before it is trained: meter name -> measured cost over limit (1: just met)."""
+"""Measures a network as a whole before it is trained: meter name -> measured cost over limit (1:
+just met).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +69,9 @@ class State:
 class Grower:
     """One run of the loop.
 
-    `run` goes from the seed to the trained network; `retry` comes back to the point before the last growth, with
-    tighter limits, when the exported file turned out too dear. `left` is called with the state at the end of each
-    stage, before the network grows.
+    `run` goes from the seed to the trained network; `retry` comes back to the point before the last
+    growth, with tighter limits, when the exported file turned out too dear. `left` is called with
+    the state at the end of each stage, before the network grows.
     """
 
     state: State
@@ -107,7 +110,7 @@ class Grower:
         self._train_until(self.training.epochs)
 
     def retry(self, tighter: float) -> None:
-        """Again from the point before the last growth, with limits `tighter` times what they are."""
+        """Again from before the last growth, with limits `tighter` times what they are."""
         assert self.before_last is not None
         dropped = self.before_last.epoch
         self.state = self.before_last.copied()
@@ -116,7 +119,7 @@ class Grower:
         self._grow(len(self.growing.at) - 1, tighter)
         self._train_until(self.training.epochs)
 
-    # --- one growth round ---------------------------------------------------------------------------------
+    # --- one growth round
 
     def _grow(self, stage: int, tighter: float) -> None:
         state, clock = self.state, _Clock()
@@ -175,7 +178,9 @@ class Grower:
         self.watch(step)
 
     def _verified(self, scores: Any, bounds: Sequence[Bound], *, last: bool) -> Plan:
-        """A plan; the last one is measured as a whole first, and chosen again if it would miss a limit."""
+        """A plan; the last one is measured as a whole first, and chosen again if it would miss a
+        limit.
+        """
         chosen = list(bounds)
         for _ in range(4):
             plan = self.selector.select(scores, self.state.graph, chosen, self.growing.width_step)
@@ -187,8 +192,8 @@ class Grower:
                 return plan
             self.watch(
                 Note(
-                    text=f"the chosen widths measured {100 * (worst - 1):.1f} % over the limit as a whole; "
-                    "choosing again with a tighter limit"
+                    text=f"the first choice of widths measured {100 * (worst - 1):.1f} % over the "
+                    "limit as a whole; it was made again with a tighter one"
                 )
             )
             chosen = [
@@ -221,7 +226,7 @@ class Grower:
         """No limit below what the network costs already: it would leave nothing to choose."""
         return max(limit, self._price(bound.meter, self.state.graph))
 
-    # --- training -----------------------------------------------------------------------------------------
+    # --- training
 
     def _train_until(self, epoch: int) -> None:
         self.watch(Phase(name="train", detail=f"to epoch {epoch} of {self.training.epochs}"))
@@ -283,7 +288,7 @@ class Grower:
         self.history.append(row)
         self.watch(row)
 
-    # --- bookkeeping --------------------------------------------------------------------------------------
+    # --- bookkeeping
 
     def _price(self, meter: Meter, graph: Graph) -> float:
         """The meter's total, asked once a graph: the loop wants it every epoch."""

@@ -1,7 +1,9 @@
-"""Growing a real network: every tensor is gathered once along its channel axes, after its group's lineage.
+"""Growing a real network: every tensor is gathered once along its channel axes, after its group's
+lineage.
 
-Rows first, with the offspring's offsets, then columns, times the shares: so that a channel that is itself read by a
-split layer keeps its displacement (METHODS 6). Signs and shares go to the linear readers alone.
+Rows first, with the offspring's offsets, then columns, times the shares: so that a channel that is
+itself read by a split layer keeps its displacement (docs/methods.md, 6). Signs and shares go to the
+linear readers alone.
 """
 
 from __future__ import annotations
@@ -33,15 +35,16 @@ def apply(
 ) -> nn.Module | tuple[nn.Module, Optimizer]:
     """A new model with the moves performed; the given model (and optimizer) stay as they were.
 
-    With moves whose offsets are zero the new model computes the same function, in evaluation and in training mode.
-    `trace(apply(model, graph, moves)) == graph.after(moves)`.
+    With moves whose offsets are zero the new model computes the same function, in evaluation and in
+    training mode. `trace(apply(model, graph, moves)) == graph.after(moves)`.
 
     Args:
         model: the model of which `graph` is the trace.
         graph: its graph.
         moves: any number, on any groups; each channel is split at most once.
-        optimizer: carried over when given. Rows copy their parent's state; columns too, and their momentum is
-            shared out like the weights, so that the next step moves the function as it would have before.
+        optimizer: carried over when given. Rows copy their parent's state; columns too, and their
+            momentum is shared out like the weights, so that the next step moves the function as it
+            would have before.
 
     Raises:
         GraphError: a move does not fit the graph, or the graph does not fit the model.
@@ -95,7 +98,7 @@ def _layers(
             if not isinstance(modules.get(layer.name), kind.modules):
                 raise GraphError(
                     f"expected a {kind.name} at '{layer.name}', as in the graph, got "
-                    f"{type(modules.get(layer.name)).__name__}; trace this model and use its own graph"
+                    f"{type(modules.get(layer.name)).__name__}; trace this model, use its own graph"
                 )
             yield layer, kind, modules[layer.name]
 
@@ -109,7 +112,9 @@ class _Tensor:
         self.name, self.key, self.born, self.rows, self.columns = name, key, born, rows, columns
 
     def grown(self, old: Tensor, *, offsets: bool = False, shared: bool = True) -> Tensor:
-        """The new tensor; `offsets` adds the moves' own numbers, `shared` applies the shares to columns."""
+        """The new tensor; `offsets` adds the moves' own numbers, `shared` applies the shares to
+        columns.
+        """
         new = old
         if self.rows is not None:
             new = self.rows.gather(new, born=self.born if offsets else 0.0)
@@ -140,7 +145,9 @@ def _tensors(
 def _carried(
     optimizer: Optimizer, model: nn.Module, wider: nn.Module, replaced: Mapping[str, _Tensor]
 ) -> Optimizer:
-    """The optimizer for the wider model: the same groups and options, every state of a parameter's shape grown."""
+    """The optimizer for the wider model: the same groups and options, every state of a parameter's
+    shape grown.
+    """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     new = dict(wider.named_parameters())
     try:
@@ -161,7 +168,8 @@ def _carried(
         def grown(key: str, value: Any, old: Tensor = old, tensor: _Tensor | None = tensor) -> Any:
             if tensor is None or not isinstance(value, Tensor) or value.shape != old.shape:
                 return copy.deepcopy(value)
-            # Second moments scale a step, they are not part of it: only first moments are shared out.
+            # Second moments scale a step, they are not part of it: only first moments are shared
+            # out.
             return tensor.grown(value, shared=not key.endswith("sq"))
 
         with torch.no_grad():

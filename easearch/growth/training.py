@@ -1,7 +1,8 @@
-"""One plain training loop: SGD with Nesterov momentum, label smoothing, a constant rate, then one cosine.
+"""One plain training loop: SGD with Nesterov momentum, label smoothing, a constant rate, then one
+cosine.
 
-Device-agnostic: it trains where the model is. METHODS 10: never anneal before a growth, so the rate stays constant
-until the last one.
+Device-agnostic: it trains where the model is. docs/methods.md, 10: never anneal before a growth, so
+the rate stays constant until the last one.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Training:
         return SGD(groups, lr=self.rate, momentum=self.momentum, nesterov=self.momentum > 0)
 
     def rate_at(self, epoch: float, annealed_from: float) -> float:
-        """The rate after `epoch` epochs: warm-up, constant, and from `annealed_from` on one cosine to zero."""
+        """The rate after `epoch` epochs: warm-up, constant, and from `annealed_from` on one cosine
+        to zero.
+        """
         if epoch < self.warmup:
             return self.rate * (epoch + 1e-2) / (self.warmup + 1e-2)
         if epoch <= annealed_from:

@@ -56,11 +56,12 @@ def score(
         batches: (inputs, targets), any iterable that can be iterated more than once.
         criterion: a name in `CRITERIA`, or a criterion of your own.
         loss: `loss(outputs, targets)`, the mean over the samples.
-        crossfit: directions and gains from different batches; False: both from all, for exact checks. A
-            criterion that is passed as an object keeps its own setting.
+        crossfit: directions and gains from different batches; False: both from all, for exact
+            checks. A criterion that is passed as an object keeps its own setting.
 
     Returns:
-        Candidates whose `gain` is the predicted decrease of the mean loss, in nats, at the move's step.
+        Candidates whose `gain` is the predicted decrease of the mean loss, in nats, at the move's
+        step.
     """
     if isinstance(criterion, str):
         criterion = _named(criterion, crossfit=crossfit)

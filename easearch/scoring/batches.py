@@ -1,4 +1,6 @@
-"""Batches for scoring: checked once, and parted into those that give directions and those that give gains."""
+"""Batches for scoring: checked once, and parted into those that give directions and those that give
+gains.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from easearch.roles import Batches
 
 @dataclass(frozen=True)
 class EveryOther:
-    """Every second batch, beginning with the first (`parity` 0) or the second (1); of one batch, half the samples."""
+    """Every second batch, beginning with the first (`parity` 0) or the second (1); of one batch,
+    half the samples.
+    """
 
     batches: Batches
     parity: int
@@ -34,12 +38,13 @@ def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
     """(batches for directions, batches for gains): disjoint if `crossfit`, else the same.
 
     Raises:
-        ScoringError: no batches, batches that can be iterated only once, or too few samples to part.
+        ScoringError: no batches, batches that can be iterated only once, or too few samples to
+            part.
     """
     if iter(batches) is batches:
         raise ScoringError(
-            "expected batches that can be iterated more than once (a list, a DataLoader), got an iterator; "
-            "pass list(batches)"
+            "expected batches that can be iterated more than once (a list, a DataLoader), "
+            "got an iterator; pass list(batches)"
         )
     sizes = [len(targets) for _, targets in batches]
     if not sizes:

@@ -1,7 +1,9 @@
-"""What flows into and out of the channel groups: inputs of layers, and the loss's gradient at their input edges.
+"""What flows into and out of the channel groups: inputs of layers, and the loss's gradient at their
+input edges.
 
-The gradient is taken at the *edge* into a reader, not at the value: a value that several layers read has a gradient
-for each of them, and only its reader's belongs to a group's exit (METHODS 3).
+The gradient is taken at the *edge* into a reader, not at the value: a value that several layers
+read has a gradient for each of them, and only its reader's belongs to a group's exit
+(docs/methods.md, 3).
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ from easearch.roles import Batches, Loss
 from easearch.tracing.program import layer_names, program
 
 Edge = tuple[str, str]
-"""(source layer, consumer layer); an empty consumer means the source's output, for all its consumers together."""
+"""(source layer, consumer layer); an empty consumer means the source's output, for all its
+consumers together.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Captured:
-    """One batch: values and gradients at edges. Gradients are of the *sum* of the samples' losses."""
+    """One batch: values and gradients at edges, of the *sum* of the samples' losses."""
 
     samples: int
     loss: float
@@ -49,7 +53,9 @@ class Capturer(fx.Interpreter):
         self._seen: dict[Edge, Tensor] = {}
 
     def capture(self, inputs: Any, targets: Any, loss: Loss) -> Captured:
-        """One forward and one backward pass. Parameters' `.grad` and the random state are not touched."""
+        """One forward and one backward pass. Parameters' `.grad` and the random state are not
+        touched.
+        """
         self._seen = {}
         samples = len(targets)
         with torch.enable_grad():
@@ -71,7 +77,7 @@ class Capturer(fx.Interpreter):
         )
 
     def run_node(self, n: fx.Node) -> Any:
-        """Run one node on its edges' values, and pass its output on as an edge of its own if asked."""
+        """Run one node on its edges' values; pass its output on as an edge if asked."""
         consumer = self.names[n]
         edges = {source: self._edge(source, consumer) for source in n.all_input_nodes}
         args = fx.node.map_arg(n.args, lambda source: edges[source])
@@ -92,7 +98,9 @@ class Capturer(fx.Interpreter):
 
 
 class Captures:
-    """All batches captured, iterated as often as wanted: kept in memory up to `memory` bytes, else made anew."""
+    """All batches captured, iterated as often as wanted: kept in memory up to `memory` bytes, else
+    made anew.
+    """
 
     def __init__(self, capturer: Capturer, batches: Batches, loss: Loss, memory: float) -> None:
         self._capturer, self._batches, self._loss, self._memory = capturer, batches, loss, memory
@@ -120,7 +128,8 @@ class Captures:
 def _checked(mean: Tensor) -> float:
     if mean.dim() != 0:
         raise ScoringError(
-            f"expected the loss to be the mean over the batch, a scalar, got a tensor of shape {tuple(mean.shape)}"
+            "expected the loss to be the mean over the batch, a scalar, got a tensor of shape "
+            f"{tuple(mean.shape)}"
         )
     value = float(mean.detach())
     if value != value or value in (float("inf"), float("-inf")):

@@ -1,4 +1,5 @@
-"""Both ends of the spectrum of many symmetric matrices at once, given only their products with vectors.
+"""Both ends of the spectrum of many symmetric matrices at once, given only their products with
+vectors.
 
 Legend: C channels (one matrix each), D its size, K Krylov vectors.
 """
@@ -17,7 +18,7 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ends:
-    """The smallest and largest eigenvalue (C,) of every matrix, and their unit eigenvectors (C, D)."""
+    """Smallest and largest eigenvalue (C,) of every matrix, their unit eigenvectors (C, D)."""
 
     low: Tensor
     low_vectors: Tensor
@@ -61,10 +62,11 @@ class Exact:
 
 
 class Lanczos:
-    """Lanczos in lockstep over all channels, with full reorthogonalisation [METHODS 5].
+    """Lanczos in lockstep over all channels, with full reorthogonalisation [docs/methods.md, 5].
 
-    Stops when the residual bound `beta_K |s_K|` of the lower end is below `tolerance` times the spectrum's
-    reach for all but the last twentieth of the channels, after `steps` products at the latest.
+    Stops when the residual bound `beta_K |s_K|` of the lower end is below `tolerance` times the
+    spectrum's reach for all but the last twentieth of the channels, after `steps` products at the
+    latest.
     """
 
     def __init__(
@@ -74,8 +76,8 @@ class Lanczos:
         like: Tensor,
         generator: torch.Generator,
         *,
-        steps: int = 12,
-        tolerance: float = 0.02,
+        steps: int = 10,
+        tolerance: float = 0.1,
     ) -> None:
         self._steps, self._tolerance, self._like = min(steps, size), tolerance, like
         # Drawn on the CPU, so that every device starts from the same vectors.
@@ -104,7 +106,8 @@ class Lanczos:
             for q in self._Q:
                 w = w - (w * q).sum(1, keepdim=True) * q
         beta = w.norm(dim=1)
-        # An exhausted Krylov space: what is left is rounding, and must not come back as a direction.
+        # An exhausted Krylov space: what is left is rounding, and must not come back as a
+        # direction.
         alive = beta > 1e-6 * scale.clamp(min=1e-30)
         self._beta.append(torch.where(alive, beta, 0.0))
         self._Q.append(torch.where(alive[:, None], w / beta.clamp(min=1e-300)[:, None], 0.0))
@@ -128,8 +131,8 @@ class Lanczos:
         if k > 1:
             off = torch.stack(self._beta[: k - 1], dim=1)
             T = T + torch.diag_embed(off, offset=1) + torch.diag_embed(off, offset=-1)
-            # Where the space was exhausted, a zero row would pass for an eigenvalue 0: repeat the first
-            # Rayleigh quotient there, which lies between the ends.
+            # Where the space was exhausted, a zero row would pass for an eigenvalue 0: repeat the
+            # first Rayleigh quotient there, which lies between the ends.
             dead = torch.cat(
                 [off.new_zeros(len(off), 1), off.eq(0).cummax(dim=1).values.to(off)], dim=1
             )
@@ -150,7 +153,8 @@ SOLVERS = {"exact": Exact, "lanczos": Lanczos}
 
 
 def _unit(v: Tensor) -> Tensor:
-    return v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    length: Tensor = v.norm(dim=1, keepdim=True)
+    return v / length.clamp(min=1e-300)
 
 
 def _combine(Q_CDK: Tensor, vectors: Tensor, column: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ class Scores(list[Candidate]):
 
     Attributes:
         images: how many samples were seen.
-        held_out: summed gain on unseen batches over the gain claimed on the directions' own; None if not
-            cross-fitted. Below a half the directions are mostly noise: score on more images.
+        held_out: summed gain on unseen batches over the gain claimed on the directions' own; None
+            if not cross-fitted. Below a half the directions are mostly noise: score on more images.
     """
 
     def __init__(

@@ -1,18 +1,21 @@
 """Splitting steepest descent: what one more copy of each channel would be worth.
 
-A channel is replaced by two halves at `theta +- eps v`, v the eigenvector of the smallest eigenvalue of its splitting
-matrix. Published over the weights of one layer [Liu2019, eq. 5]; here, by default, over all that the channel owns and
-through everything it passes on its way to the linear readers (METHODS 3).
+A channel is replaced by two halves at `theta +- eps v`, v the eigenvector of the smallest
+eigenvalue of its splitting matrix. Published over the weights of one layer [Liu2019, eq. 5]; here,
+by default, over all that the channel owns and through everything it passes on its way to the linear
+readers (docs/methods.md, 3).
 
 Departures from the papers, numbered:
-1. The scope is the whole unit, not the activation right behind the convolution (`scope="layer"` is as published).
-2. The gain is not `eps^2/2 lambda` but the finite-step decrease `-E<g, u(after) - u(before)>` (METHODS 4), taken on
-   batches that the direction has not seen.
-3. The step is relative to the length of what the channel owns: convolutions before a norm have no scale.
+1. The scope is the whole unit, not the activation right behind the convolution (`scope="layer"` is
+   as published).
+2. The gain is not `eps^2/2 lambda` but the finite-step decrease `-E<g, u(after) - u(before)>`
+   (docs/methods.md, 4), taken on batches that the direction has not seen.
+3. The step is relative to the length of what the channel owns: convolutions before a norm have no
+   scale.
 
-[Liu2019] Liu, Wu, Wang. Splitting Steepest Descent for Growing Neural Architectures. NeurIPS 2019, arXiv:1910.02366.
-[Wang2019] Wang, Li, Wu, Chandra, Liu. Energy-Aware Neural Architecture Optimization with Fast Splitting Steepest
-Descent. arXiv:1910.03103.
+[Liu2019] Liu, Wu, Wang. Splitting Steepest Descent for Growing Neural Architectures. NeurIPS 2019,
+arXiv:1910.02366. [Wang2019] Wang, Li, Wu, Chandra, Liu. Energy-Aware Neural Architecture
+Optimization with Fast Splitting Steepest Descent. arXiv:1910.03103.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ class Splitting:
     """The splitting criterion: a scope, a solver, a step.
 
     Attributes:
-        scope: "unit", the whole channel-wise part over all that the channel owns; "layer", as published.
+        scope: "unit", the whole channel-wise part over all that the channel owns; "layer", as
+            published.
         solver: "lanczos", both ends of the spectrum in a few products; "exact", the whole matrix.
         step: length of the displacement, relative to the norm of what the channel owns.
         crossfit: directions from every other batch, gains from the rest; False: both from all.
@@ -97,7 +101,7 @@ class Splitting:
         )
 
     def _directions(self, units: list[Unit], captures: Captures) -> list[Ends]:
-        """Both ends of every channel's spectrum; all groups take each pass over the data together."""
+        """Both ends of every channel's spectrum; all groups share each pass over the data."""
         generator = torch.Generator().manual_seed(self.seed)
         thetas = [unit.theta for unit in units]
         solvers = [SOLVERS[self.solver](*theta.shape, theta, generator) for theta in thetas]

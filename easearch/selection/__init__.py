@@ -45,7 +45,8 @@ def select(
         width_step: new widths are multiples of it; None: the device's own step, found by measuring.
 
     Raises:
-        BudgetError: the network exceeds a limit before any growth, or the step is not a multiple of 4.
+        BudgetError: the network exceeds a limit before any growth, or the step is not a multiple of
+            4.
     """
     chosen = _named(selector) if isinstance(selector, str) else selector
     step = budget.step() if width_step is None else width_step

@@ -1,8 +1,10 @@
-"""The best growth under several hard limits: a multiple-choice knapsack with pair costs, solved to a stated gap.
+"""The best growth under several hard limits: a multiple-choice knapsack with pair costs, solved to
+a stated gap.
 
-A binary variable for every group and width; a layer between two groups has a variable for every pair of widths, tied
-to both groups' choices by its marginals. HiGHS (`scipy.optimize.milp`) solves it. [Wang2019] relax the program to
-fractions of channels, price them by MACs and round: the limit is then not guaranteed, here it is.
+A binary variable for every group and width; a layer between two groups has a variable for every
+pair of widths, tied to both groups' choices by its marginals. HiGHS (`scipy.optimize.milp`) solves
+it. [Wang2019] relax the program to fractions of channels, price them by MACs and round: the limit
+is then not guaranteed, here it is.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
-from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
+from easearch.selection.greedy import climbed
 from easearch.selection.options import Charge, Options, Pricing, options, pricing
 from easearch.selection.plan import check_start, plan_of
 
@@ -95,7 +97,9 @@ class _Program:
         return self.columns[key]
 
     def _tie(self, charge: Charge) -> None:
-        """A variable for every combination of the charge's groups; its marginals are the groups' own choices."""
+        """A variable for every combination of the charge's groups; its marginals are the groups'
+        own choices.
+        """
         keys = list(_combinations(charge))
         if keys[0] in self.columns:
             return
@@ -131,7 +135,9 @@ class _Program:
     def solve(self, gap: float, seconds: float) -> tuple[dict[str, int], float]:
         """The chosen option of every group, and the gap that is left.
 
-        HiGHS keeps rows to 1e-6 of the limit: where a plan uses that up, the room is tightened and solved again.
+        HiGHS keeps rows to 1e-6 of the limit: where a plan uses that up, the room is tightened and
+        solved again. Where that leaves nothing, or the time did not suffice for any plan, the
+        greedy one is taken.
         """
         slack = 0.0
         for _ in range(3):
@@ -146,20 +152,22 @@ class _Program:
                 options={"mip_rel_gap": gap, "time_limit": seconds},
             )
             if found.x is None:
-                raise BudgetError(f"no plan was found: {found.message}")
+                break
             choice = {
                 name: int(
                     np.argmax([found.x[self.columns[((name, k),)]] for k in range(len(ladder))])
                 )
                 for name, ladder in self.choices.items()
             }
-            if all(price.total(choice) <= price.bound.limit for price in self.prices):
+            if all(price.kept(choice) for price in self.prices):
                 return choice, float(found.mip_gap or 0.0)
             slack = 2e-6 if slack == 0 else slack * 10
-        return dict.fromkeys(self.choices, 0), float("inf")
+        return climbed(self.choices, self.prices), float("inf")
 
     def shadow_prices(self) -> list[float]:
-        """For every bound, the gain (nats) that one more unit would buy: the duals of the relaxed program."""
+        """For every bound, the gain (nats) that one more unit would buy: the duals of the relaxed
+        program.
+        """
         relaxed = linprog(
             self.cost,
             A_ub=self._matrix(self.limits),

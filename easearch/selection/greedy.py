@@ -1,4 +1,6 @@
-"""Greedy by ratio: again and again the widening with the most gain for the share of the limits that it uses."""
+"""Greedy by ratio: again and again the widening with the most gain for the share of the limits that
+it uses.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from easearch.selection.plan import check_start, plan_of
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
-    """One rung or more of one group's ladder at a time; no guarantee but the limits. The gap is not known."""
+    """One rung or more of one group's ladder at a time; no guarantee but the limits. The gap is not
+    known.
+    """
 
     def select(
         self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
@@ -29,19 +33,24 @@ class Greedy:
         choices = options(candidates, graph, step)
         prices = [pricing(graph, choices, bound) for bound in bounds]
         check_start(choices, prices)
-        choice = dict.fromkeys(choices, 0)
-        while (wider := _best(choices, prices, choice)) is not None:
-            choice = wider
         return plan_of(
             graph,
             choices,
             prices,
-            choice,
+            climbed(choices, prices),
             gap=float("inf"),
             solver="greedy",
             seconds=time.perf_counter() - started,
             shadow_prices=[0.0] * len(prices),
         )
+
+
+def climbed(choices: Options, prices: Sequence[Pricing]) -> dict[str, int]:
+    """The choice at which no widening fits any more or gains anything."""
+    choice = dict.fromkeys(choices, 0)
+    while (wider := _best(choices, prices, choice)) is not None:
+        choice = wider
+    return choice
 
 
 def _best(
@@ -53,9 +62,9 @@ def _best(
     for name, ladder in choices.items():
         for k in range(choice[name] + 1, len(ladder)):
             wider = {**choice, name: k}
-            then = [price.total(wider) for price in prices]
-            if any(cost > p.bound.limit for cost, p in zip(then, prices, strict=True)):
+            if not all(price.kept(wider) for price in prices):
                 continue
+            then = [price.total(wider) for price in prices]
             used = max(
                 (after - before) / p.bound.limit
                 for after, before, p in zip(then, now, prices, strict=True)

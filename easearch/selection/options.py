@@ -1,7 +1,7 @@
 """The widths that each group may take, what each would gain, and what every layer costs at them.
 
-A layer is priced at every combination of its groups' widths, all shapes of a meter in one request: a meter that has
-to measure can then measure them side by side.
+A layer is priced at every combination of its groups' widths, all shapes of a meter in one request:
+a meter that has to measure can then measure them side by side.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from easearch.moves import Candidate, Move
 from easearch.roles import Bound, Item
 
 Array = npt.NDArray[np.float64]
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,9 @@ Options = Mapping[str, tuple[Option, ...]]
 def options(
     candidates: Sequence[Candidate], graph: Graph, step: int
 ) -> dict[str, tuple[Option, ...]]:
-    """Widths on multiples of `step` that the group's best candidates reach; the present width always."""
+    """Widths on multiples of `step` that the group's best candidates reach; the present width
+    always.
+    """
     by_group: dict[str, list[Candidate]] = {group.name: [] for group in graph.growable}
     for candidate in sorted(candidates, key=lambda c: -c.gain):
         if candidate.gain > 0 and candidate.move.group in by_group:
@@ -72,7 +75,9 @@ class Charge:
 
 @dataclass(frozen=True, kw_only=True)
 class Pricing:
-    """One bound as the selector sees it: every moment's charges, and what is left of the limit for them."""
+    """One bound as the selector sees it: every moment's charges, and what is left of the limit for
+    them.
+    """
 
     bound: Bound
     overhead: float
@@ -85,6 +90,10 @@ class Pricing:
             for moment in self.moments
         ]
         return self.overhead + max(sums, default=0.0)
+
+    def kept(self, choice: Mapping[str, int]) -> bool:
+        """Whether the limit holds, but for the rounding of a sum taken in another order."""
+        return self.total(choice) <= self.bound.limit * (1 + ROUNDING)
 
 
 def pricing(graph: Graph, choices: Options, bound: Bound) -> Pricing:

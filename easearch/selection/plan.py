@@ -19,10 +19,10 @@ def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
     start = dict.fromkeys(choices, 0)
     for price in prices:
         cost, limit, meter = price.total(start), price.bound.limit, price.bound.meter
-        if cost > limit:
+        if not price.kept(start):
             raise BudgetError(
-                f"the network costs {cost:.4g} {meter.unit} of {meter.name} before any growth, more than "
-                f"the limit of {limit:.4g}; raise the limit or begin with a smaller network"
+                f"the network costs {cost:.4g} {meter.unit} of {meter.name} before any growth, "
+                f"more than the limit of {limit:.4g}; raise the limit or begin with a smaller network"
             )
 
 

@@ -1,7 +1,8 @@
 """Element-wise activations, with the places where their slope jumps.
 
-A jump is curvature that automatic differentiation does not see: `sigma'' = jump * delta(z - at)`. Scoring smooths it;
-METHODS: the published surrogate for ReLU, softplus with beta 3, is the case (0, 1).
+A jump is curvature that automatic differentiation does not see: `sigma'' = jump * delta(z - at)`.
+Scoring smooths it; the published surrogate for ReLU, softplus with beta 3, is the case (0,
+1).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from easearch.tracing.kind import Call, Kind, Op, Role
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One activation: how it is called, where its slope jumps (position, jump), and its ONNX operators."""
+    """One activation: how it is called, where its slope jumps (position, jump), and its ONNX
+    operators.
+    """
 
     name: str
     module: type[nn.Module]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -51,8 +51,8 @@ class Conv(Kind):
     name = "conv"
     role = Role.MIXES
     modules = (nn.Conv1d, nn.Conv2d)
-    out_axes = {"weight": 0, "bias": 0}
-    in_axes = {"weight": 1}
+    out_axes: ClassVar = {"weight": 0, "bias": 0}
+    in_axes: ClassVar = {"weight": 1}
 
     def accepts(self, call: Call) -> bool:
         """Dense only: grouped convolutions keep their channels apart."""

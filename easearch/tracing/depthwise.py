@@ -1,9 +1,11 @@
-"""Depthwise convolutions: a kernel of its own for every channel, one channel in, the same channel out."""
+"""Depthwise convolutions: a kernel of its own for every channel, one channel in, the same channel
+out.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -18,10 +20,12 @@ class Depthwise(Kind):
     name = "depthwise"
     role = Role.FOLLOWS
     modules = (nn.Conv1d, nn.Conv2d)
-    out_axes = {"weight": 0, "bias": 0}
+    out_axes: ClassVar = {"weight": 0, "bias": 0}
 
     def accepts(self, call: Call) -> bool:
-        """One group a channel, and no channel multiplier. A one-channel dense convolution is not depthwise."""
+        """One group a channel, and no channel multiplier. A one-channel dense convolution is not
+        depthwise.
+        """
         conv = call.module
         return (
             isinstance(conv, nn.Conv1d | nn.Conv2d)

@@ -1,4 +1,5 @@
-"""What a kind of layer must say of itself: how channels pass it, how it widens, what it works, how a runtime spells it.
+"""What a kind of layer must say of itself: how channels pass it, how it widens, what it works, how
+a runtime spells it.
 
 A new kind is one file with a subclass of `Kind` and one line in `easearch/tracing/__init__.py`.
 """
@@ -20,7 +21,8 @@ class Role(Enum):
     """How channels pass a layer."""
 
     MIXES = "mixes"
-    """Every output channel reads every input channel: the layer reads one group and writes another."""
+    """Every output channel reads every input channel: the layer reads one group and writes another.
+    """
     FOLLOWS = "follows"
     """One channel in, the same channel out."""
     TIES = "ties"
@@ -29,7 +31,9 @@ class Role(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call in the traced program, as a kind sees it. Shapes are whole tensor shapes, batch first."""
+    """One call in the traced program, as a kind sees it. Shapes are whole tensor shapes, batch
+    first.
+    """
 
     module: nn.Module | None
     target: Any
@@ -41,7 +45,9 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Op:
-    """One ONNX operator of a layer. Inputs are `x` (`x1`: the second input) or an earlier operator's number."""
+    """One ONNX operator of a layer. Inputs are `x` (`x1`: the second input) or an earlier
+    operator's number.
+    """
 
     type: str
     inputs: tuple[str, ...] = ("x",)
@@ -51,7 +57,9 @@ class Op:
 
 
 class Kind(ABC):
-    """One kind of layer. Stateless: everything is read off the call, the module or the shape that is given."""
+    """One kind of layer. Stateless: everything is read off the call, the module or the shape that
+    is given.
+    """
 
     name: ClassVar[str]
     role: ClassVar[Role]
@@ -59,14 +67,18 @@ class Kind(ABC):
     functions: ClassVar[tuple[Callable[..., Any], ...]] = ()
     methods: ClassVar[tuple[str, ...]] = ()
     out_axes: ClassVar[Mapping[str, int]] = {}
-    """Tensors of the module with a channel axis of the group that it writes (or follows): name -> axis."""
+    """Tensors of the module with a channel axis of the group that it writes (or follows): name ->
+    axis.
+    """
     in_axes: ClassVar[Mapping[str, int]] = {}
     """Tensors with an axis over the columns that it reads: name -> axis."""
     newborn: ClassVar[Mapping[str, float]] = {}
     """Value with which a new channel of a tensor is born, where that is not 0."""
 
     def accepts(self, call: Call) -> bool:
-        """Whether this very call is of the kind (its module's type, function or method already fits)."""
+        """Whether this very call is of the kind (its module's type, function or method already
+        fits).
+        """
         return True
 
     def options(self, call: Call) -> dict[str, Any]:
@@ -90,5 +102,7 @@ class Kind(ABC):
         return 0
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:
-        """The layer as a runtime sees it (a norm behind a convolution is folded away by the caller)."""
+        """The layer as a runtime sees it (a norm behind a convolution is folded away by the
+        caller).
+        """
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -11,13 +11,15 @@ from easearch.tracing.kind import Call, Kind, Op, Role
 
 
 class Linear(Kind):
-    """`y = x W' + b` on inputs (N, F). Behind a flatten each channel owns a block of `taps` columns."""
+    """`y = x W' + b` on inputs (N, F). Behind a flatten each channel owns a block of `taps`
+    columns.
+    """
 
     name = "linear"
     role = Role.MIXES
     modules = (nn.Linear,)
-    out_axes = {"weight": 0, "bias": 0}
-    in_axes = {"weight": 1}
+    out_axes: ClassVar = {"weight": 0, "bias": 0}
+    in_axes: ClassVar = {"weight": 1}
 
     def accepts(self, call: Call) -> bool:
         """Vectors only."""

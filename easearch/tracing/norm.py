@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -16,8 +16,8 @@ class BatchNorm(Kind):
     name = "batch_norm"
     role = Role.FOLLOWS
     modules = (nn.BatchNorm1d, nn.BatchNorm2d)
-    out_axes = {"weight": 0, "bias": 0, "running_mean": 0, "running_var": 0}
-    newborn = {"weight": 1.0, "running_var": 1.0}
+    out_axes: ClassVar = {"weight": 0, "bias": 0, "running_mean": 0, "running_var": 0}
+    newborn: ClassVar = {"weight": 1.0, "running_var": 1.0}
 
     def options(self, call: Call) -> dict[str, Any]:
         """Whether it scales and shifts."""

@@ -24,13 +24,15 @@ def program(model: nn.Module) -> fx.GraphModule:
         return fx.symbolic_trace(model)
     except Exception as error:
         raise GraphError(
-            f"torch.fx cannot trace {type(model).__name__}: {error}. Expected a forward pass without Python "
-            "decisions on tensor values; move such code into a module of its own"
+            f"torch.fx cannot trace {type(model).__name__}: {error}. Expected a forward pass "
+            "without Python decisions on tensor values; move such code into a module of its own"
         ) from error
 
 
 def layer_names(traced: fx.GraphModule) -> dict[fx.Node, str]:
-    """A name for every call: its module's path (`path@2` for a second call), else the node's own name."""
+    """A name for every call: its module's path (`path@2` for a second call), else the node's own
+    name.
+    """
     names: dict[fx.Node, str] = {}
     calls: dict[str, int] = {}
     for node in traced.graph.nodes:

@@ -1,7 +1,8 @@
 """The walk through a program that finds its channel groups.
 
-Values carry layouts. A layer that mixes channels begins a group, one that follows hands its layout on, an addition
-ties the groups of its inputs. What no kind knows freezes the groups that it touches, with the reason: never skipped.
+Values carry layouts. A layer that mixes channels begins a group, one that follows hands its layout
+on, an addition ties the groups of its inputs. What no kind knows freezes the groups that it
+touches, with the reason: never skipped.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class _Walk:
             self._opaque(node, sources)
 
     def _take(self, node: fx.Node, sources: list[fx.Node]) -> bool:
-        """Give the node its layout after its kind's role; False when no kind knows it or the layouts forbid it."""
+        """Give the node its layout after its kind's role; False when no kind knows it or the
+        layouts forbid it.
+        """
         call = self._as_call(node, sources)
         kind = kind_of(call)
         if kind is None:
@@ -195,7 +198,9 @@ class _Walk:
             self.frozen.setdefault(self._root(segment.group), reason)
 
     def freeze_shared(self) -> None:
-        """Freeze what a module called twice, or a tensor owned twice, touches: one width cannot serve two uses."""
+        """Freeze what a module called twice, or a tensor owned twice, touches: one width cannot
+        serve two uses.
+        """
         calls = Counter(layer.name.split("@")[0] for layer in self.layers)
         owners: dict[int, list[str]] = {}
         for path, module in self.model.named_modules():

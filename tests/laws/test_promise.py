@@ -24,10 +24,11 @@ def kept(model: torch.nn.Module, graph: ea.Graph, candidate: ea.Candidate) -> fl
 @pytest.mark.parametrize("name", SMOOTH)
 @pytest.mark.parametrize("scope", ["unit", "layer"])
 def test_promise_smooth(name: str, scope: str) -> None:
-    """On smooth networks, at a small step, within 5 % for every candidate of weight; unit scope only.
+    """On smooth networks, at a small step, within 5 % for every candidate of weight; unit scope
+    only.
 
-    The layer scope says what the loss would do if nothing bent behind the first activation: where that holds (the
-    plain network) it keeps its promise too.
+    The layer scope says what the loss would do if nothing bent behind the first activation: where
+    that holds (the plain network) it keeps its promise too.
     """
     if scope == "layer" and name != "plain":
         pytest.skip("as published, it leaves out what the channel passes later")
@@ -55,7 +56,9 @@ def test_promise_kinked(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_whole_unit_predicts_better_than_the_published_scope(name: str) -> None:
-    """METHODS 3: with a depthwise part behind the first activation the layer scope's gains are no promise."""
+    """docs/methods.md, 3: with a depthwise part behind the first activation the layer scope's gains are no
+    promise.
+    """
     model = trained(name)
     graph = ea.trace(model, sample())
 
@@ -89,7 +92,9 @@ def test_gain_is_half_eps_squared_lambda(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SMOOTH, *KINKED])
 def test_lanczos_agrees_with_the_whole_matrix(name: str) -> None:
-    """Both ends of the spectrum, every channel of every group, within a per cent of the spectrum's reach."""
+    """Both ends of the spectrum, every channel of every group, within a per cent of the spectrum's
+    reach.
+    """
     model = trained(name)
     graph = ea.trace(model, sample())
 
@@ -125,7 +130,9 @@ def _spectra(model: torch.nn.Module, graph: ea.Graph, solver: object) -> list:
 
 
 def test_a_product_is_the_splitting_matrix() -> None:
-    """Against brute force: the Hessian of `phi_c` by finite differences of its gradient's own definition."""
+    """Against brute force: the Hessian of `phi_c` by finite differences of its gradient's own
+    definition.
+    """
     model = trained("mobilenet_v1")
     graph = ea.trace(model, sample())
     group = graph.growable[1]

@@ -1,4 +1,6 @@
-"""silence: with zero offsets, or a neuron at birth, the output is the same, in evaluation and in training mode."""
+"""silence: with zero offsets, or a neuron at birth, the output is the same, in evaluation and in
+training mode.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,9 @@ def test_the_given_model_stays_as_it_was(name: str) -> None:
 def test_the_optimizer_goes_on(name: str, kind: str) -> None:
     """A step right after a silent growth moves the function as the step before it would have.
 
-    Exact to first order in the rate where the state alone moves the parameters (no gradient at all): rows repeat the
-    parent's step, columns take their share of it. Weights stay tied to the optimizer, groups keep their options.
+    Exact to first order in the rate where the state alone moves the parameters (no gradient at
+    all): rows repeat the parent's step, columns take their share of it. Weights stay tied to the
+    optimizer, groups keep their options.
     """
     make = {
         "sgd": lambda p: torch.optim.SGD(p, lr=1e-5, momentum=0.9),

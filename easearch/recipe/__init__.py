@@ -1,0 +1,34 @@
+"""The recipe: everything that one run needs, as validated data, and how a YAML file becomes one.
+
+Whatever is wrong with a file comes out as one `RecipeError` sentence: the file, the dotted path of
+the key, what was expected, what came, and the nearest known name.
+"""
+
+from easearch.recipe.parts import (
+    BudgetPart,
+    Choice,
+    DataPart,
+    GrowthPart,
+    ModelPart,
+    TrainingPart,
+    seed_arguments,
+)
+from easearch.recipe.reading import parse_overrides
+from easearch.recipe.recipe import Recipe
+from easearch.recipe.section import Limit, Number, Part, Whole
+
+__all__ = [
+    "BudgetPart",
+    "Choice",
+    "DataPart",
+    "GrowthPart",
+    "Limit",
+    "ModelPart",
+    "Number",
+    "Part",
+    "Recipe",
+    "TrainingPart",
+    "Whole",
+    "parse_overrides",
+    "seed_arguments",
+]

@@ -1,0 +1,218 @@
+"""The sections of a recipe: every field with its default, its range and what it means."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from easearch.errors import BudgetError, EasearchError
+from easearch.recipe.section import Limit, Number, Part, Whole, fault, known
+
+
+class DataPart(Part):
+    """Which pictures the network learns from."""
+
+    name: str = Field(description="data set, a name in `easearch.data.DATASETS`")
+    root: str | None = Field(
+        default=None, description="folder of the files; None: $EASEARCH_DATA, else `data`"
+    )
+    validation: Number = Field(
+        default=0.1, gt=0, lt=1, description="share of every class held out of train: a tenth"
+    )
+    download: bool = Field(
+        default=False, description="fetch missing files; off, so that nothing is fetched unasked"
+    )
+    size: Whole | None = Field(
+        default=None, ge=1, description="pixels a side; None: as the data set has them"
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 grey, 3 colour; None: the data set's own"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        from easearch.data import DATASETS
+
+        return known("data set", name, DATASETS)
+
+
+class ModelPart(Part):
+    """The seed from which growing starts."""
+
+    name: str = Field(description="seed, a name in `easearch.models.SEEDS`")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="arguments of the seed; others keep its defaults"
+    )
+
+    @model_validator(mode="after")
+    def _check_build(self) -> Self:
+        import torch
+
+        from easearch.models import SEEDS, build
+
+        known("model", self.name, SEEDS, "name")
+        for argument in self.arguments:
+            names = seed_arguments(self.name)
+            known(f"argument of {self.name}", argument, names, f"arguments.{argument}")
+        try:
+            with torch.device("meta"):  # neither memory nor random numbers are spent on a check
+                build(self.name, **self.arguments)
+        except (ValueError, TypeError) as error:
+            raise fault(str(error), "arguments") from None
+        return self
+
+
+class BudgetPart(Part):
+    """What the grown network may cost, and where."""
+
+    device: str = Field(default="host", description="where they hold; `host`: this machine")
+    limits: dict[str, Limit] = Field(
+        min_length=1,
+        description="meter -> hard limit: `latency_ms: 0.4`, `latency: '0.4 ms'`, or relative to "
+        "the seed, `latency: '2.5x'`, so that the recipe runs on any host",
+    )
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        from easearch.budget import Budget
+        from easearch.budget.devices import check_device
+
+        try:
+            check_device(self.device)
+        except EasearchError as error:
+            raise fault(str(error), "device") from None
+        for key, limit in self.limits.items():
+            try:
+                Budget({key: limit}, device=self.device)
+            except BudgetError as error:
+                raise fault(str(error).removeprefix(f"{key}: "), f"limits.{key}") from None
+        try:
+            Budget(self.limits, device=self.device)
+        except BudgetError as error:
+            raise fault(str(error), "limits") from None
+        return self
+
+
+class GrowthPart(Part):
+    """When the network grows, how far, and by which rules."""
+
+    criterion: str = Field(default="unit", description="scores channels; `unit` predicts best")
+    selector: str = Field(default="exact", description="chooses among them; `exact` proves it")
+    stages: tuple[Number, ...] = Field(
+        default=(0.33, 0.67, 1.0),
+        min_length=1,
+        description="how far each growth goes: fractions of the way from the seed's cost to the "
+        "limit, increasing, the last 1.0",
+    )
+    at: tuple[Number, ...] = Field(
+        default=(0.1, 0.2, 0.3),
+        description="when each growth happens: fractions of the epochs, increasing; done by 0.4, "
+        "because channels that come late stay twins of their parents",
+    )
+    images: Whole = Field(
+        default=1024,
+        ge=1,
+        description="training images that score channels; more are better and slower: directions "
+        "found on few of them are noise",
+    )
+    step: Number = Field(
+        default=0.05, gt=0, description="displacement of an offspring over its parent's norm"
+    )
+    line_search: tuple[Number, ...] = Field(
+        default=(4.0, 2.0, 1.0, 0.5, 0.25),
+        min_length=1,
+        description="factors of the step tried on the measured loss: gains do not add up",
+    )
+    width_step: Whole | None = Field(
+        default=None,
+        gt=0,
+        multiple_of=4,
+        description="grid of widths; None: the device's, by measuring",
+    )
+
+    @field_validator("criterion", "selector")
+    @classmethod
+    def _check_name(cls, name: str, info: Any) -> str:
+        if info.field_name == "criterion":
+            from easearch.scoring import CRITERIA
+
+            return known("criterion", name, CRITERIA)
+        from easearch.selection import SELECTORS
+
+        return known("selector", name, SELECTORS)
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if not _increasing(self.stages) or self.stages[0] <= 0 or self.stages[-1] != 1.0:
+            wanted = "expected increasing fractions above 0 that end in 1.0"
+            raise fault(f"{wanted}, got {list(self.stages)}", "stages")
+        if not _increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
+            raise fault(f"expected increasing fractions between 0 and 1, got {list(self.at)}", "at")
+        if len(self.at) != len(self.stages):
+            wanted = f"expected {len(self.stages)} moments, one a stage"
+            raise fault(f"{wanted}, got {list(self.at)}", "at")
+        if min(self.line_search) <= 0:
+            raise fault(
+                f"expected factors above 0, got {list(self.line_search)}; 0 is always tried",
+                "line_search",
+            )
+        return self
+
+
+class TrainingPart(Part):
+    """One schedule for the whole run: a constant rate until the last growth, then one cosine."""
+
+    epochs: Whole = Field(ge=1, description="passes over the training images in the whole run")
+    batch_size: Whole = Field(default=128, ge=1, description="images a step")
+    rate: Number = Field(default=0.1, gt=0, description="highest rate; fits 128 images a step")
+    momentum: Number = Field(default=0.9, ge=0, lt=1, description="Nesterov momentum; the usual")
+    weight_decay: Number = Field(
+        default=5e-4, ge=0, description="L2 factor; the usual for small pictures from scratch"
+    )
+    label_smoothing: Number = Field(default=0.0, ge=0, lt=1, description="share of a label spread")
+    warmup: Number = Field(default=1.0, ge=0, description="epochs of linear rise to `rate`")
+    pad: Whole = Field(default=2, ge=0, description="pixels of random shift; suits 28 a side")
+    flip: bool = Field(default=True, description="mirror half of them; off for digits")
+
+
+class Choice(Part):
+    """What a sweep may choose for one field: a range (`low`, `high`) or a list (`choices`)."""
+
+    low: int | float | None = Field(
+        default=None, description="least value; whole ends sample whole"
+    )
+    high: int | float | None = Field(default=None, description="greatest value")
+    log: bool = Field(default=False, description="sample in the logarithm: for rates and decays")
+    step: int | float | None = Field(
+        default=None, gt=0, description="grid of the range; None: none"
+    )
+    choices: tuple[Any, ...] = Field(default=(), description="values, in place of a range")
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        ends = (self.low, self.high)
+        if self.choices:
+            if ends != (None, None) or self.step is not None or self.log:
+                raise fault("expected a range (low, high) or choices, got both")
+            return self
+        if self.low is None or self.high is None or self.low >= self.high:
+            raise fault(f"expected choices, or low below high, got low {ends[0]}, high {ends[1]}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise fault("expected low above 0 and no step, because log is true", "log")
+        return self
+
+
+def seed_arguments(name: str) -> tuple[str, ...]:
+    """The arguments that the seed `name` takes."""
+    from easearch.models import SEEDS
+
+    return tuple(inspect.signature(SEEDS[name]).parameters)
+
+
+def _increasing(values: Sequence[float]) -> bool:
+    return all(a < b for a, b in pairwise(values))

@@ -1,0 +1,42 @@
+"""What every section of a recipe is made of: the frozen base, numbers, and faults with a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from easearch.errors import nearest
+
+
+def fault(what: str, place: str = "") -> PydanticCustomError:
+    """A fault of a section; `place` is the dotted path inside it."""
+    return PydanticCustomError("easearch", "{what}", {"what": what, "place": place})
+
+
+def known(kind: str, name: str, names: Iterable[str], place: str = "") -> str:
+    """The name, if it is one of these; else a fault that says the nearest."""
+    names = list(names)
+    if name not in names:
+        raise fault(f"unknown {kind} '{name}'; {nearest(name, names)}", place)
+    return name
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise fault(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+"""Not strict: YAML 1.1 reads `1e-3` as text."""
+Limit = Annotated[float | int | str, BeforeValidator(_no_bool)]
+
+
+class Part(BaseModel):
+    """A section of a recipe: frozen, and no key that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
