@@ -1,9 +1,10 @@
-"""From items timed alone to whole networks: `ms = a + b * sum(rows) - c * sum(ends)`.
+"""From items timed alone to whole networks: `ms = a + sum(b * row - c * ends - each)`.
 
 A convolution timed alone brings its input into the runtime's blocked layout and its output out of
 it; inside a network its neighbours keep that layout. The waste is proportional to the numbers at
-its two ends, so `c` takes it out (on a runtime without blocks the fit finds `c` near 0). `b`
-takes in what is proportional, `a` what is not.
+its two ends, so `c` takes it out (on a runtime without blocks the fit finds `c` near 0). Alone it
+also pays for starting the runtime, which a network pays once: `each` takes that out. `b` takes in
+what is proportional, `a` what a network pays besides.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ FEW = 4
 """Maps of so few channels (images) are taken as they are."""
 LEAST = 0.1
 """An item keeps at least this share of its time alone."""
+BOUNDS = ((-np.inf, 0.0, 0.0), np.inf)
+"""Of `a - items * each`, `b`, `c`."""
 HUBER = 0.02
 """Relative error from which a point counts less: some noise floors of a shared machine."""
 
@@ -36,22 +39,26 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """`a` in ms, `b` without unit, `c` in ms a million numbers; all >= 0."""
+    """`a` and `each` in ms, `b` without unit, `c` in ms a million numbers; all >= 0."""
 
     a: float
     b: float
     c: float
+    each: float = 0.0
+    items: int = 1
+    """How many items a network of the structure has."""
 
     def charge(self, item: tuple[Shape, ...], row_ms: float) -> float:
         """What the item costs inside a network, in ms."""
-        return max(LEAST * self.b * row_ms, self.b * row_ms - self.c * ends(item))
+        return max(LEAST * self.b * row_ms, self.b * row_ms - self.c * ends(item) - self.each)
 
     def error(self, points: Sequence[Point]) -> float:
         """Mean relative error on points."""
         return float(np.mean([abs(self._of(point) / point.ms - 1) for point in points]))
 
     def _of(self, point: Point) -> float:
-        return self.a + self.b * point.rows - self.c * point.ends
+        fixed = self.a - self.items * self.each
+        return fixed + self.b * point.rows - self.c * point.ends
 
 
 def ends(item: tuple[Shape, ...]) -> float:
@@ -63,16 +70,19 @@ def ends(item: tuple[Shape, ...]) -> float:
     return sum(float(c * np.prod(size)) for c, size in sides if c > FEW) / 1e6
 
 
-def fit(points: Sequence[Point]) -> Affine:
-    """Least squares of the relative error with `a, b, c >= 0`, outliers weighted down (Huber)."""
+def fit(points: Sequence[Point], items: int = 1) -> Affine:
+    """Least squares of the relative error with `b, c >= 0`, outliers weighted down (Huber).
+
+    A constant below zero is what `items` items pay each when they are timed alone.
+    """
     ms = np.asarray([point.ms for point in points])
     columns = np.asarray([[1.0, point.rows, -point.ends] for point in points]) / ms[:, None]
     if len({point.rows for point in points}) < 4:
         columns[:, (0, 2)] = 0.0  # one size, or nearly, tells of one coefficient only
     weights = np.ones(len(points))
     for _ in range(20):
-        solution = lsq_linear(columns * weights[:, None], weights, bounds=(0, np.inf)).x
+        solution = lsq_linear(columns * weights[:, None], weights, bounds=BOUNDS).x
         errors = np.abs(columns @ solution - 1)
         weights = np.sqrt(np.minimum(1.0, HUBER / np.maximum(errors, 1e-12)))
     a, b, c = (float(value) for value in solution)
-    return Affine(a=a, b=b, c=c)
+    return Affine(a=max(a, 0.0), b=b, c=c, each=max(-a, 0.0) / items, items=items)

@@ -75,20 +75,21 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
     """
     path = table.device.folder / f"calibration-{structure(graph)}.json"
     points = read_points(path)
-    if not points or not _of(points).covers(sums(graph, table)[0]):
+    items = len(paid(graph))
+    if not points or not _of(points, items).covers(sums(graph, table)[0]):
         points += _measure(graph, table, reach)
         document = {
             "points": [point.__dict__ for point in points],
-            "line": _of(points).line.__dict__,
-            "mean_error": _of(points).error,
+            "line": _of(points, items).line.__dict__,
+            "mean_error": _of(points, items).error,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_atomic(path, json.dumps(document, indent=1) + "\n")
-    return _of(points)
+    return _of(points, items)
 
 
-def _of(points: list[Point]) -> Calibration:
-    return Calibration(line=fit(points), points=tuple(points))
+def _of(points: list[Point], items: int) -> Calibration:
+    return Calibration(line=fit(points, items), points=tuple(points))
 
 
 def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:

@@ -75,7 +75,11 @@ def save(model: nn.Module, architecture: Architecture, folder: Path | str) -> No
     """Write both files into the folder (made if missing), each at once or not at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    # Copies: the format refuses tensors that share their memory, and tied layers do.
+    tensors = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in model.state_dict().items()
+    }
     with tempfile.TemporaryDirectory(dir=folder) as drafts:
         save_file(tensors, Path(drafts) / WEIGHTS)
         (Path(drafts) / ARCHITECTURE).write_text(json.dumps(asdict(architecture), indent=1) + "\n")
@@ -126,7 +130,7 @@ def read_architecture(folder: Path | str) -> Architecture:
     file = Path(folder) / ARCHITECTURE
     try:
         content = json.loads(file.read_text())
-        return Architecture(
+        architecture = Architecture(
             factory=str(content["factory"]),
             arguments=dict(content["arguments"]),
             input=tuple(int(n) for n in content["input"]),
@@ -137,3 +141,12 @@ def read_architecture(folder: Path | str) -> Architecture:
         raise FileFormatError(f"expected {ARCHITECTURE} in {Path(folder)}, found none") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"{file} is not an architecture: {error!r}") from None
+    if architecture.format != FORMAT:
+        raise FileFormatError(
+            f"{file}: expected format {FORMAT}, got {architecture.format}; "
+            "read it with the version of easearch that wrote it"
+        )
+    for size in (*architecture.input, *architecture.widths.values()):
+        if size < 1:
+            raise FileFormatError(f"{file}: expected sizes and widths of 1 or more, got {size}")
+    return architecture

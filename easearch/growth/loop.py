@@ -69,8 +69,8 @@ class State:
 class Grower:
     """One run of the loop.
 
-    `run` goes from the seed to the trained network; `retry` comes back to the point before the last
-    growth, with tighter limits, when the exported file turned out too dear. `left` is called with
+    `run` goes from the seed to the trained network; `retry` comes back to a point before a growth,
+    with tighter limits, when the exported file turned out too dear. `left` is called with
     the state at the end of each stage, before the network grows.
     """
 
@@ -89,7 +89,8 @@ class Grower:
     history: list[Epoch] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     compute: Compute = field(default_factory=Compute)
-    before_last: State | None = None
+    before: list[State] = field(default_factory=list)
+    """The state before each growth, to come back to."""
 
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
@@ -104,18 +105,16 @@ class Grower:
         for stage, at in enumerate(self.growing.at):
             self._train_until(at)
             self.left(self.state)
-            if stage == len(self.growing.at) - 1:
-                self.before_last = self.state.copied()
+            self.before.append(self.state.copied())
             self._grow(stage, 1.0)
         self._train_until(self.training.epochs)
 
     def retry(self, tighter: float) -> None:
-        """Again from before the last growth, with limits `tighter` times what they are."""
-        assert self.before_last is not None
-        dropped = self.before_last.epoch
-        self.state = self.before_last.copied()
-        self.history = [row for row in self.history if row.epoch <= dropped]
-        self.steps = self.steps[:-1]
+        """Again from the last state within limits `tighter` times what they are, in one growth."""
+        fitting = [state for state in self.before if self._fits(state.graph, tighter)]
+        self.state = (fitting or self.before[:1])[-1].copied()
+        self.history = [row for row in self.history if row.epoch <= self.state.epoch]
+        self.steps = self.steps[: self.state.stage]
         self._grow(len(self.growing.at) - 1, tighter)
         self._train_until(self.training.epochs)
 
@@ -146,12 +145,12 @@ class Grower:
         moves = [move.scaled(factor) for move in plan.moves]
         state.model, state.optimizer = apply(state.model, before, moves, state.optimizer)
         state.graph = trace(state.model, self.sample)
-        state.stage = stage + 1
+        state.stage = len(self.steps) + 1
         clock.lap("surgery")
         loss_before, kept_loss = dict(tried)[0.0], dict(tried)[factor]
         recalibrate(state.model, self.feed.scoring(epoch))
         step = Step(
-            round=stage + 1,
+            round=state.stage,
             epoch=epoch,
             widths_before=before.widths,
             widths_after=state.graph.widths,
@@ -222,6 +221,9 @@ class Grower:
         limit = seed + self.growing.stages[stage] * (bound.limit * tighter - seed)
         return replace(bound, limit=self._floor(bound, limit))
 
+    def _fits(self, graph: Graph, tighter: float) -> bool:
+        return all(self._price(b.meter, graph) <= b.limit * tighter for b in self.bounds)
+
     def _floor(self, bound: Bound, limit: float) -> float:
         """No limit below what the network costs already: it would leave nothing to choose."""
         return max(limit, self._price(bound.meter, self.state.graph))
@@ -266,8 +268,9 @@ class Grower:
         )
         self._spend({"training": time.perf_counter() - began})
         self.compute.training += 3 * self.compute.macs_of(state.graph) * self.feed.samples
+        last_rate = rate(steps - 1)
         state.epoch += 1
-        self._record(trained, rate(steps - 1))
+        self._record(trained, last_rate)
 
     def _record(self, trained: Quality, rate: float) -> None:
         state = self.state

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from easearch.roles import Batches
+from easearch.tracing.program import evaluating
 
 
 class Feed(Protocol):
@@ -139,25 +140,18 @@ def evaluate(model: nn.Module, batches: Batches) -> Quality:
 
 
 def _outputs(model: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for inputs, targets in batches:
-                yield model(inputs), targets
-    finally:
-        model.train(training)
+    with evaluating(model), torch.no_grad():
+        for inputs, targets in batches:
+            yield model(inputs), targets
 
 
 def recalibrate(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> None:
     """Measure the running statistics of every batch norm anew, as plain means over the batches."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    with _cumulative(norms), torch.no_grad():
-        training = model.training
+    with evaluating(model), _cumulative(norms), torch.no_grad():
         model.train()
         for inputs, _ in batches:
             model(inputs)
-        model.train(training)
 
 
 @contextmanager

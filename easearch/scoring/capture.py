@@ -8,6 +8,7 @@ read has a gradient for each of them, and only its reader's belongs to a group's
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,16 @@ class Capturer(fx.Interpreter):
         kwargs = fx.node.map_arg(n.kwargs, lambda source: edges[source])
         result = getattr(self, n.op)(n.target, args, kwargs)
         return self._keep((consumer, ""), result)
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """As in the model, but `x += y` makes a new value: the old one may have been kept."""
+        return super().call_function(
+            operator.add if target is operator.iadd else target, args, kwargs
+        )
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """As in the model, but never in place."""
+        return super().call_method(target.removesuffix("_"), args, kwargs)
 
     def _edge(self, source: fx.Node, consumer: str) -> Any:
         return self._keep((self.names[source], consumer), self.env[source])

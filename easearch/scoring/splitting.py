@@ -33,8 +33,9 @@ from easearch.roles import Batches, Loss
 from easearch.scoring.batches import parts
 from easearch.scoring.capture import Capturer, Captures
 from easearch.scoring.eigen import SOLVERS, Ends
+from easearch.scoring.scope import Scope
 from easearch.scoring.scores import Scores, scoring_state
-from easearch.scoring.unit import Scope, Unit
+from easearch.scoring.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,4 @@
-"""The channel-wise part of the network that belongs to one group, as a function of what its
-channels own.
+"""One group's channel-wise part of the network, as a function of what its channels own.
 
 `phi_c(theta) = sum over samples and positions of <g, u_c(theta)>`, with the writers' inputs `h` and
 the gradient `g` at the exits held fixed. Channel c's part depends on `theta_c` alone, so that the
@@ -13,8 +12,7 @@ Legend: C channels, D numbers that a channel owns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -24,31 +22,13 @@ from torch.func import functional_call
 from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
 from easearch.scoring.capture import Captured, Edge
 from easearch.scoring.curvature import bent
+from easearch.scoring.scope import Scope, Slot, exits, owned, subgraph
 from easearch.tracing import KINDS, Role
 from easearch.tracing.program import layer_names, program
 
-Scope = Literal["unit", "layer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A stretch of rows, along axis 0, of one parameter: what the group's channels own of it."""
-
-    layer: str
-    tensor: str
-    start: int
-    taps: int
-
-    @property
-    def key(self) -> str:
-        """The parameter's full name."""
-        return f"{self.layer}.{self.tensor}"
-
 
 class Unit:
-    """One group's subgraph: which layers it runs, where it is entered and left, what its channels
-    own.
-    """
+    """One group's part of the network, ready to be run with other numbers for its channels."""
 
     def __init__(
         self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit"
@@ -58,10 +38,10 @@ class Unit:
         names = layer_names(program(model))
         self._nodes = {name: node for node, name in names.items()}
         self._names = names
-        self.layers = tuple(_subgraph(graph, group, scope))
-        self.exits = tuple(_exits(graph, group, scope, self.layers))
+        self.layers = tuple(subgraph(graph, group, scope))
+        self.exits = tuple(exits(graph, group, scope, self.layers))
         self.entrances = tuple(self._entrances())
-        self.slots = tuple(_owned(model, graph, group, scope, self.layers))
+        self.slots = tuple(owned(model, graph, group, scope, self.layers))
         self._parameters = {slot.key: model.get_parameter(slot.key).detach() for slot in self.slots}
 
     @property
@@ -187,6 +167,8 @@ class Unit:
         args: Any = fx.node.map_arg(node.args, value)
         if layer.kind == "activation":
             return bent(dict(layer.options)["function"], args[0])
+        if layer.kind == "add":
+            return args[0] + args[1]  # type: ignore[no-any-return]
         kwargs: Any = fx.node.map_arg(node.kwargs, value)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)  # type: ignore[no-any-return]
@@ -198,7 +180,7 @@ class Unit:
             for key, tensor in parameters.items()
             if key.rpartition(".")[0] == layer.name
         }
-        module = self._model.get_submodule(layer.name)
+        module = self._model.get_submodule(str(node.target))
         if layer.kind == "batch_norm":
             return _affine(module, own, args[0])
         return functional_call(module, own, args, kwargs)  # type: ignore[no-any-return]
@@ -217,61 +199,6 @@ def _affine(norm: nn.Module, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
         shift = shift + parts["bias"]
     along = (1, -1) + (1,) * (x.dim() - 2)
     return x * scale.view(along) + shift.view(along)
-
-
-def _subgraph(graph: Graph, group: ChannelGroup, scope: Scope) -> Iterator[Layer]:
-    """The layers that the scope takes in, in the order of execution."""
-    members = {*group.writers, *group.followers}
-    if scope == "layer":
-        members = {name for writer in group.writers for name in _published_chain(graph, writer)}
-    yield from (layer for layer in graph.layers if layer.name in members)
-
-
-def _published_chain(graph: Graph, writer: str) -> Iterator[str]:
-    """A writer, its norm, its own activation: where the published code takes `u` [Liu2019,
-    Wang2019].
-    """
-    yield writer
-    name = writer
-    while len(graph.consumers[name]) == 1:
-        (name,) = graph.consumers[name]
-        kind = graph.by_name[name].kind
-        if kind not in ("batch_norm", "activation"):
-            return
-        yield name
-        if kind == "activation":
-            return
-
-
-def _exits(
-    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
-) -> Iterator[Edge]:
-    """Unit scope: every reader's input edge. Layer scope: the end of every writer's chain."""
-    if scope == "layer":
-        inside = {layer.name for layer in layers}
-        yield from ((n, "") for n in inside if not inside.intersection(graph.consumers[n]))
-        return
-    inside = {*group.writers, *group.followers}
-    for reader in group.readers:
-        yield from ((source, reader) for source in graph.by_name[reader].inputs if source in inside)
-
-
-def _owned(
-    model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
-) -> Iterator[Slot]:
-    for layer in layers:
-        kind = KINDS[layer.kind]
-        if scope == "layer" and layer.name not in group.writers:
-            continue
-        # As published, a layer's own splitting matrix is over its weights alone.
-        tensors = ("weight",) if scope == "layer" else tuple(kind.out_axes)
-        for segment, start in offsets_in(graph, layer.writes):
-            if segment.group != group.name or not kind.out_axes:
-                continue
-            for tensor in tensors:
-                held = getattr(model.get_submodule(layer.name), tensor, None)
-                if isinstance(held, nn.Parameter):
-                    yield Slot(layer=layer.name, tensor=tensor, start=start, taps=segment.taps)
 
 
 def _per_channel(inner: Tensor, graph: Graph, layout: Layout, group: ChannelGroup) -> Tensor:

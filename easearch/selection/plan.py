@@ -22,7 +22,8 @@ def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
         if not price.kept(start):
             raise BudgetError(
                 f"the network costs {cost:.4g} {meter.unit} of {meter.name} before any growth, "
-                f"more than the limit of {limit:.4g}; raise the limit or begin with a smaller network"
+                f"more than the limit of {limit:.4g}; raise the limit or begin with a smaller "
+                "network"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from easearch.graph import Shape
@@ -21,7 +22,7 @@ class GlobalPool(Kind):
     name = "global_pool"
     role = Role.FOLLOWS
     modules = (nn.AdaptiveAvgPool2d,)
-    functions = (torch.mean,)
+    functions = (torch.mean, F.adaptive_avg_pool2d)
     methods = ("mean",)
 
     def accepts(self, call: Call) -> bool:
@@ -29,8 +30,9 @@ class GlobalPool(Kind):
         if len(call.in_shapes[0]) != 4:
             return False
         n, c = call.in_shapes[0][:2]
+        means = call.target in (torch.mean, "mean")
         return call.out_shape in ((n, c, 1, 1), (n, c)) and (
-            call.module is not None or _axes(call) in ((2, 3), (-2, -1))
+            not means or _axes(call) in ((2, 3), (-2, -1))
         )
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:

@@ -209,7 +209,7 @@ class _Walk:
         shared = {path for paths in owners.values() if len(paths) > 1 for path in paths}
         for layer in self.layers:
             path = layer.name.split("@")[0]
-            if calls[path] > 1:
+            if calls[path] > 1 and _owns_tensors(self.model, path):
                 self._freeze(layer.reads + layer.writes, f"'{path}' is called {calls[path]} times")
             elif path in shared:
                 self._freeze(
@@ -250,3 +250,9 @@ class _Walk:
             readers=tuple(readers),
             frozen=self.frozen.get(name),
         )
+
+
+def _owns_tensors(model: nn.Module, path: str) -> bool:
+    """Whether a call's module holds numbers: one that holds none may be called more than once."""
+    module = dict(model.named_modules()).get(path)
+    return module is not None and bool(module.state_dict())

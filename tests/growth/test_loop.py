@@ -1,0 +1,374 @@
+"""The growth loop on a small real problem: limits, schedule, line search, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from networks import NETWORKS, batches, mean_loss, sample
+
+import easearch as ea
+from easearch.budget import find_meter
+from easearch.graph import Graph
+from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
+from easearch.growth.loop import Grower, Growing, State, begin
+from easearch.growth.training import Training, evaluate
+from easearch.moves import Candidate, Plan
+from easearch.roles import Batches, Bound
+from easearch.scoring import criterion
+from easearch.selection import selector
+
+DATA = batches(number=10, size=8)
+TIMES = {"macs": 2.0, "params": 1.7}
+AT, STAGES, EPOCHS = (2, 3), (0.5, 1.0), 6
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A feed that is four lists; each epoch trains in an order of its own."""
+
+    samples: int = 32
+    steps: int = 4
+
+    def training(self, epoch: int) -> Batches:
+        return [DATA[(number + epoch) % 4] for number in range(4)]
+
+    def scoring(self, epoch: int) -> Batches:
+        return DATA[4:6]
+
+    def searching(self, epoch: int) -> Batches:
+        return DATA[6:8]
+
+    def validation(self) -> Batches:
+        return DATA[8:]
+
+
+@dataclass
+class Watched:
+    """A selector that remembers what it was asked and what it chose."""
+
+    plans: list[Plan] = field(default_factory=list)
+    asked: list[dict[str, float]] = field(default_factory=list)
+
+    def select(
+        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+    ) -> Plan:
+        self.asked.append({bound.meter.name: bound.limit for bound in bounds})
+        self.plans.append(selector("exact").select(candidates, graph, bounds, step))
+        return self.plans[-1]
+
+
+@dataclass
+class Verdict:
+    """A verification that says what it is told to, and remembers the widths it was shown."""
+
+    says: tuple[float, ...] = ()
+    seen: list[dict[str, int]] = field(default_factory=list)
+
+    def __call__(self, graph: Graph) -> Mapping[str, float]:
+        self.seen.append(graph.widths)
+        left = self.says[len(self.seen) - 1 :]
+        return {"macs": left[0] if left else 0.99, "params": 0.5}
+
+
+@dataclass
+class Told:
+    """What one run told: the grower, its events, and the states in which stages were left."""
+
+    how: str
+    name: str
+    grower: Grower
+    chosen: Watched
+    verdict: Verdict
+    events: list[Event]
+    left: list[tuple[int, int, dict[str, int]]]
+    rates: list[float]
+    seed: Graph
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """What makes the same run again."""
+        return {"how": self.how, "name": self.name}
+
+
+def told(how: str = "unit", name: str = "tied", verdict: Verdict | None = None) -> Told:
+    torch.manual_seed(4)
+    training = Training(epochs=EPOCHS, rate=0.02, label_smoothing=0.1, warmup=1.0)
+    state = begin(NETWORKS[name]().double(), sample(), training)
+    seed = state.graph
+    meters = [find_meter(meter) for meter in TIMES]
+    bounds = [Bound(meter=m, limit=TIMES[m.name] * m.cost(seed).total) for m in meters]
+    chosen, events, left = Watched(), list[Event](), list[tuple[int, int, dict[str, int]]]()
+    verdict, rates = verdict or Verdict(), list[float]()
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Progress):
+            rates.append(grower.state.optimizer.param_groups[0]["lr"])
+
+    grower = Grower(
+        state=state,
+        sample=sample(),
+        feed=Parts(),
+        criterion=criterion(how),
+        selector=chosen,
+        bounds=bounds,
+        meters=[*meters, find_meter("memory")],
+        training=training,
+        growing=Growing(stages=STAGES, at=AT, line_search=(2.0, 1.0, 0.5), width_step=2),
+        watch=watch,
+        verify=verdict,
+        left=lambda state: left.append((state.stage, state.epoch, state.graph.widths)),
+    )
+    return Told(how, name, grower, chosen, verdict, events, left, rates, seed)
+
+
+def run(**how: Any) -> Told:
+    found = told(**how)
+    found.grower.run()
+    return found
+
+
+def content(state: State) -> dict[str, torch.Tensor]:
+    """Every number of a state: weights, statistics, momentum."""
+    names = {id(p): name for name, p in state.model.named_parameters()}
+    assert {id(p) for g in state.optimizer.param_groups for p in g["params"]} == set(names)
+    numbers = {name: value.clone() for name, value in state.model.state_dict().items()}
+    for parameter, kept in state.optimizer.state.items():
+        numbers[f"{names[id(parameter)]} momentum"] = kept["momentum_buffer"].clone()
+    return numbers
+
+
+def same(one: State, other: State | dict[str, torch.Tensor]) -> bool:
+    a, b = content(one), other if isinstance(other, dict) else content(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+CASES = [("unit", "tied"), ("unit", "plain"), ("random", "mobilenet_v2")]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=" on ".join)
+def done(request: pytest.FixtureRequest) -> Told:
+    torch.set_num_threads(1)
+    how, name = request.param
+    return run(how=how, name=name)
+
+
+def test_costs_stay_within_each_stages_limit(done: Told) -> None:
+    grower = done.grower
+    assert [step.round for step in grower.steps] == [1, 2]
+    for step, fraction in zip(grower.steps, STAGES, strict=True):
+        for bound in grower.bounds:
+            name = bound.meter.name
+            seed = bound.meter.cost(done.seed).total
+            limit = seed + fraction * (bound.limit - seed)
+            assert step.limits[name] == pytest.approx(limit, rel=1e-12)
+            assert step.costs_after[name] <= limit
+            after = done.seed.with_widths(step.widths_after)
+            assert step.costs_after[name] == bound.meter.cost(after).total
+    assert list(done.chosen.asked) == [dict(s.limits) for s in grower.steps]
+
+
+def test_widths_grow_from_round_to_round(done: Told) -> None:
+    first, last = done.grower.steps
+    assert first.widths_before == done.seed.widths
+    assert last.widths_before == first.widths_after
+    for step in (first, last):
+        assert step.moves > 0
+        assert sum(step.widths_after.values()) > sum(step.widths_before.values())
+        for name, width in step.widths_after.items():
+            before = step.widths_before[name]
+            assert width == before or (width > before and width % 2 == 0)
+    state = done.grower.state
+    assert last.widths_after == state.graph.widths
+    assert ea.trace(state.model, sample()) == state.graph
+    content(state)
+
+
+def test_the_rate_stays_until_the_last_growth_and_then_falls(done: Told) -> None:
+    rows = done.grower.history
+    assert [row.epoch for row in rows] == list(range(1, EPOCHS + 1))
+    before = [row.rate for row in rows if 1 < row.epoch <= AT[-1]]
+    after = [row.rate for row in rows if row.epoch > AT[-1]]
+    assert set(before) == {0.02}
+    assert rows[0].rate < 0.02
+    assert all(a > b for a, b in pairwise([0.02, *after]))
+    assert after[-1] < 0.02 / 10
+    # what the optimizer itself had, batch by batch
+    assert [rows[n].rate for n in range(EPOCHS)] == done.rates[3::4]
+    assert set(done.rates[4 : 4 * AT[-1]]) == {0.02}
+    assert all(a > b for a, b in pairwise(done.rates[4 * AT[-1] :]))
+
+
+def test_the_history_agrees_with_the_steps(done: Told) -> None:
+    grower = done.grower
+    assert [step.epoch for step in grower.steps] == list(AT)
+    assert done.left == [
+        (stage, at, dict(step.widths_before))
+        for (stage, at), step in zip(enumerate(AT), grower.steps, strict=True)
+    ]
+    for row in grower.history:
+        stage = sum(row.epoch > at for at in AT)
+        widths = [done.seed.widths, *(step.widths_after for step in grower.steps)][stage]
+        assert row.stage == stage
+        assert row.limits == {b.meter.name: b.limit for b in grower.bounds}
+        for meter in grower.meters:
+            assert row.costs[meter.name] == meter.cost(done.seed.with_widths(widths)).total
+    assert all(a.compute < b.compute for a, b in pairwise(grower.history))
+    assert all(a.seconds < b.seconds for a, b in pairwise(grower.history))
+    seen = evaluate(grower.state.model, Parts().validation())
+    assert grower.history[-1].validation_loss == pytest.approx(seen.loss, rel=1e-12)
+    macs = [int(row.costs["macs"]) for row in grower.history]
+    assert grower.compute.training == 3 * 32 * sum(macs)
+    assert grower.history[-1].compute == grower.compute.total
+
+
+def test_the_line_search_takes_the_best_step(done: Told) -> None:
+    for step in done.grower.steps:
+        tried = dict(step.line_search)
+        assert sorted(tried) == [0.0, 0.5, 1.0, 2.0]
+        assert tried[0.0] == step.loss_before
+        assert step.factor == min([0.5, 1.0, 2.0], key=tried.__getitem__)
+        assert step.kept == step.loss_before - tried[step.factor]
+
+
+def test_what_the_line_search_says_is_the_loss(done: Told) -> None:
+    """The last round over again, from the state before it and the plan that was chosen."""
+    state, plan, step = done.grower.before[-1], done.chosen.plans[-1], done.grower.steps[-1]
+    data = list(Parts().searching(0))
+    assert step.loss_before == pytest.approx(mean_loss(state.model, data), rel=1e-12)
+    assert step.promised == plan.gain
+    assert step.moves == len(plan.moves)
+    for factor, loss in step.line_search:
+        wider = ea.apply(state.model, state.graph, [move.scaled(factor) for move in plan.moves])
+        assert loss == pytest.approx(mean_loss(wider, data), rel=1e-9)
+
+
+def test_the_watcher_hears_everything_once(done: Told) -> None:
+    grower, events = done.grower, done.events
+    assert [e for e in events if isinstance(e, Step)] == grower.steps
+    assert [e for e in events if isinstance(e, Epoch)] == grower.history
+    assert not [e for e in events if isinstance(e, Note)]
+    phases = [e.name for e in events if isinstance(e, Phase)]
+    assert phases == [*["train", "score", "select", "grow"] * 2, "train"]
+    moments = [e.epoch for e in events if isinstance(e, Progress)]
+    assert moments == [pytest.approx((n + 1) / 4) for n in range(4 * EPOCHS)]
+
+
+def test_only_the_last_plan_is_verified(done: Told) -> None:
+    assert done.verdict.seen == [dict(done.grower.steps[-1].widths_after)]
+
+
+def test_the_same_seed_gives_the_same_network(done: Told) -> None:
+    one, other = done.grower, run(**done.case).grower
+    assert one.state.graph == other.state.graph
+    assert same(one.state, other.state)
+    for a, b in zip(one.history, other.history, strict=True):
+        assert (a.loss, a.validation_loss, a.compute) == (b.loss, b.validation_loss, b.compute)
+
+
+@pytest.mark.parametrize("how", ["unit", "random"])
+def test_a_retry_comes_back_to_the_state_before_the_last_growth(how: str) -> None:
+    """With the same limits it ends, to the bit, where the run ended; the point itself stays."""
+    found = run(how=how, name="plain")
+    grower = found.grower
+    start, end = content(grower.before[-1]), content(grower.state)
+    history, steps = list(grower.history), list(grower.steps)
+    grower.retry(1.0)
+    assert same(grower.state, end)
+    assert same(grower.before[-1], start)
+    assert len(grower.steps) == len(steps)
+    assert [row.epoch for row in grower.history] == [row.epoch for row in history]
+    assert [r.validation_loss for r in grower.history] == [r.validation_loss for r in history]
+    assert grower.history[-1].compute > history[-1].compute
+    assert [(s.line_search, s.epoch) for s in grower.steps] == [
+        (s.line_search, s.epoch) for s in steps
+    ]
+
+
+def test_a_retry_with_tighter_limits_ends_smaller() -> None:
+    """From the same state, which is still within them."""
+    found = run(name="plain")
+    grower = found.grower
+    first = grower.steps[-1]
+    grower.retry(0.85)
+    again = grower.steps[-1]
+    assert [step.round for step in grower.steps] == [1, 2]
+    assert again.widths_before == first.widths_before
+    assert again.loss_before == first.loss_before
+    for bound in grower.bounds:
+        name = bound.meter.name
+        assert again.costs_after[name] <= 0.85 * bound.limit
+    assert again.costs_after["macs"] < first.costs_after["macs"]
+    assert sum(again.widths_after.values()) < sum(first.widths_after.values())
+    assert [row.epoch for row in grower.history] == list(range(1, EPOCHS + 1))
+    assert grower.state.epoch == EPOCHS
+    assert grower.history[-1].costs == again.costs_after
+
+
+def test_a_retry_goes_back_as_far_as_the_limits_ask() -> None:
+    """Where the first growth alone is too dear, both are given up, and one takes their place."""
+    found = run(name="plain")
+    grower, seed = found.grower, found.seed
+    (bound,) = [b for b in grower.bounds if b.meter.name == "params"]
+    before = bound.meter.cost(grower.before[1].graph).total
+    tighter = 0.98 * before / bound.limit
+    start = content(grower.before[0])
+    grower.retry(tighter)
+    assert same(grower.before[0], start)
+    (step,) = grower.steps
+    assert (step.round, step.epoch, step.widths_before) == (1, AT[0], seed.widths)
+    assert step.costs_after["params"] <= tighter * bound.limit < before
+    assert step.moves > 0
+    assert [row.epoch for row in grower.history] == list(range(1, EPOCHS + 1))
+    assert [row.stage for row in grower.history] == [0] * AT[0] + [1] * (EPOCHS - AT[0])
+
+
+def test_limits_below_the_seed_leave_the_network() -> None:
+    """Nothing fits; the run goes on all the same, and the exported file tells the truth."""
+    found = run(name="plain")
+    found.grower.retry(0.1)
+    (last,) = found.grower.steps
+    assert last.moves == 0
+    assert last.factor == 0.0
+    assert last.kept == 0.0
+    assert last.widths_after == last.widths_before == found.seed.widths
+    assert found.grower.state.epoch == EPOCHS
+
+
+def test_a_plan_that_measures_too_dear_is_chosen_again_smaller() -> None:
+    plain, found = run(), run(verdict=Verdict(says=(1.1,)))
+    notes = [e.text for e in found.events if isinstance(e, Note)]
+    assert len(notes) == 1
+    assert "10.0 % over the limit" in notes[0]
+    refused, taken = found.verdict.seen
+    assert refused == plain.grower.steps[-1].widths_after
+    assert taken == found.grower.steps[-1].widths_after
+    asked = found.chosen.asked
+    assert asked[-1]["macs"] == pytest.approx(asked[-2]["macs"] / (1.1 * 1.005))
+    assert asked[-1]["params"] == asked[-2]["params"]
+    costs = [r.grower.steps[-1].costs_after["macs"] for r in (plain, found)]
+    assert costs[1] <= asked[-1]["macs"] < costs[0]
+    assert same(found.grower.before[-1], plain.grower.before[-1])
+
+
+def test_verification_gives_up_and_says_so_each_time() -> None:
+    found = run(name="plain", verdict=Verdict(says=(1.1,) * 9))
+    notes = [e for e in found.events if isinstance(e, Note)]
+    assert len(notes) == len(found.verdict.seen) == 4
+    totals = [sum(widths.values()) for widths in found.verdict.seen]
+    assert all(a >= b for a, b in pairwise(totals))
+    assert found.grower.steps[-1].widths_after == found.verdict.seen[-1]
+
+
+def test_without_a_growth_it_is_plain_training() -> None:
+    found = told()
+    found.grower.growing = Growing(stages=(), at=(), width_step=2)
+    found.grower.run()
+    assert not found.grower.steps
+    assert found.grower.state.graph == found.seed
+    assert all(a.rate > b.rate for a, b in pairwise(found.grower.history[1:]))

@@ -1,0 +1,194 @@
+"""A whole run on real pictures: its folder, its promises, the way back, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import easearch as ea
+from easearch.budget import METERS, Reading
+from easearch.budget.onnx_file import OnnxFile
+from easearch.budget.params import Params
+from easearch.errors import BudgetError, RecipeError
+from easearch.growth.events import Epoch, Event, Note, Phase, Step
+from easearch.tracing import KINDS
+
+FILES = {
+    "architecture.json",
+    "certificate.json",
+    "history.jsonl",
+    "layers.json",
+    "model.onnx",
+    "model.safetensors",
+    "recipe.yaml",
+    "report.html",
+    "run.json",
+    "stage-0",
+    "stage-1",
+    "steps.jsonl",
+}
+
+
+def recipe(**changes: Any) -> ea.Recipe:
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "data": {"name": "fashion-mnist-mini", "validation": 0.8},
+        "model": {
+            "name": "mobilenet_v1",
+            "arguments": {"layout": [[8, 1, 1], [8, 1, 2]], "stem_channels": 8, "stem_stride": 4},
+        },
+        "budget": {"limits": {"macs": "1.8x", "params": "2.2x"}},
+        "growth": {"stages": [0.5, 1.0], "at": [0.25, 0.5], "images": 128, "width_step": 4},
+        "training": {"epochs": 4, "batch_size": 64, "rate": 0.05},
+    }
+    return ea.Recipe.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Event]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, told: list[Event]) -> ea.Run:
+    limits = {"macs": "1.8x", "params": "2.2x", "latency": "3x"}
+    path = tmp_path_factory.mktemp("runs") / "first"
+    return ea.grow(recipe(budget={"limits": limits}), path, watch=told.append)
+
+
+def test_the_folder_is_whole_and_nothing_else_stays(run: ea.Run) -> None:
+    assert {entry.name for entry in run.path.iterdir()} == FILES
+    assert [entry.name for entry in run.path.parent.iterdir()] == ["first"]
+    page = (run.path / "report.html").read_text()
+    assert "missing" not in page
+    assert "tiny" in page
+    assert ea.Recipe.load(run.path / "recipe.yaml") == recipe(
+        budget={"limits": {"macs": "1.8x", "params": "2.2x", "latency": "3x"}}
+    )
+
+
+def test_every_limit_is_kept_on_the_file(run: ea.Run) -> None:
+    assert run.certificate.meets
+    proofs = {proof.meter: proof for proof in run.certificate.proofs}
+    assert set(proofs) == {"macs", "params", "latency"}
+    assert all(proof.measured is not None for proof in proofs.values())
+    seed = ea.trace(ea.load(run.path / "stage-0"), torch.zeros(1, 1, 28, 28))
+    costs = ea.measure(seed, ["macs", "params"])
+    assert proofs["macs"].limit == pytest.approx(1.8 * costs["macs"].total)
+    assert proofs["macs"].measured == proofs["macs"].predicted == run.summary["macs"]
+
+
+def test_model_folder_and_file_compute_the_same(run: ea.Run) -> None:
+    x = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = run.model(x)
+        assert torch.equal(ea.load(run.path)(x), expected)
+    session = onnxruntime.InferenceSession(run.path / "model.onnx")
+    (got,) = session.run(None, {"input": x.numpy()})
+    assert np.allclose(got, expected.numpy(), atol=1e-4 * float(expected.abs().max()))
+
+
+def test_rows_tell_what_happened(run: ea.Run, told: list[Event]) -> None:
+    history = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
+    steps = [json.loads(line) for line in (run.path / "steps.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert [row["stage"] for row in history] == [0, 1, 2, 2]
+    assert [row["epoch"] for row in steps] == [1, 2]
+    assert len([e for e in told if isinstance(e, Epoch)]) == 4
+    assert len([e for e in told if isinstance(e, Step)]) == 2
+    phases = [event.name for event in told if isinstance(event, Phase)]
+    assert phases[0] == "load"
+    assert phases[-1] == "certify"
+    for step in steps:
+        for meter, limit in step["limits"].items():
+            assert step["costs_after"][meter] <= limit * (1 + 1e-9)
+        assert step["kept"] == pytest.approx(
+            step["loss_before"] - dict(step["line_search"])[step["factor"]]
+        )
+    assert steps[1]["widths_after"] == run.summary["widths"]
+    assert run.summary["compute"]["total"] == sum(
+        run.summary["compute"][part] for part in ("training", "scoring", "search")
+    )
+
+
+def test_the_same_recipe_and_seed_give_the_same_network(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    one, two, other = (
+        ea.grow(recipe(seed=seed), tmp_path / name).model.state_dict()
+        for name, seed in (("one", 3), ("two", 3), ("other", 4))
+    )
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one if key in other)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class Optimist(Params):
+    """Predicts fewer parameters than the file holds: the file misses a limit that the plan kept."""
+
+    name = "optimist"
+    believed = 0.7
+
+    def count(self, shape: Any) -> int:
+        return int(self.believed * KINDS[shape.kind].params(shape)) if shape.kind in KINDS else 0
+
+    def on_file(self, file: OnnxFile) -> Reading:
+        return Reading(value=float(file.params()))
+
+
+class Dreamer(Optimist):
+    """No network keeps what it predicts."""
+
+    name = "dreamer"
+    believed = 0.2
+
+
+@pytest.fixture
+def optimists() -> Iterator[None]:
+    METERS.update({"optimist": Optimist, "dreamer": Dreamer})
+    yield
+    del METERS["optimist"], METERS["dreamer"]
+
+
+def test_a_file_over_its_limit_sends_the_run_back(tmp_path: Path, optimists: None) -> None:
+    told: list[Event] = []
+    run = ea.grow(
+        recipe(budget={"limits": {"optimist": "1.8x"}}), tmp_path / "run", watch=told.append
+    )
+    assert run.certificate.meets
+    (note,) = run.summary["notes"]
+    assert "stepped back" in note
+    assert [e.text for e in told if isinstance(e, Note)] == [note]
+    taken = [event for event in told if isinstance(event, Step)]
+    assert len(taken) == 3
+    assert len(run.steps) == 2
+    assert sum(taken[2].widths_after.values()) < sum(taken[1].widths_after.values())
+    assert taken[2].widths_before == taken[1].widths_before
+    assert len((run.path / "history.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_limit_that_no_file_keeps_is_an_error(tmp_path: Path, optimists: None) -> None:
+    with pytest.raises(BudgetError, match="still misses its limit"):
+        ea.grow(recipe(budget={"limits": {"dreamer": "1.2x"}}), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_leave_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("mine")
+    with pytest.raises(RecipeError, match="empty or not there"):
+        ea.grow(recipe(), tmp_path / "full")
+    with pytest.raises(RecipeError, match="moments in different epochs"):
+        ea.grow(recipe(training={"epochs": 2}), tmp_path / "run")
+    with pytest.raises(BudgetError, match="below the seed's own"):
+        ea.grow(recipe(budget={"limits": {"params": 10}}), tmp_path / "run")
+    arguments = {**recipe().model.arguments, "classes": 7}
+    with pytest.raises(RecipeError, match=r"model.arguments.classes: expected 10"):
+        ea.grow(recipe(model={"name": "mobilenet_v1", "arguments": arguments}), tmp_path / "run")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["full"]
