@@ -23,7 +23,8 @@ from easearch.feed import DataFeed
 from easearch.graph import Graph
 from easearch.growth.checkpoint import Architecture, save
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
-from easearch.growth.loop import Grower, Growing, State, begin
+from easearch.growth.loop import Grower, Growing
+from easearch.growth.state import State, begin
 from easearch.growth.training import Quality, Training, evaluate
 from easearch.models import build
 from easearch.recipe import Recipe

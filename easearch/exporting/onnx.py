@@ -53,28 +53,17 @@ def export(model: nn.Module, sample: Tensor, path: Path | str) -> ExportReport:
         path: where the file shall stand; nothing stands there unless it passed.
 
     Raises:
-        ExportError: the file is not valid ONNX, or its outputs differ from the model's by more than
-            1e-4.
+        ExportError: torch cannot export the model, the file is not valid, or its outputs differ
+            from the model's by more than 1e-4.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # From a copy in torch's plain layout: channels last leaves transposes and gathers in the file.
-    plain = copy.deepcopy(model).cpu().eval()
+    plain = copy.deepcopy(model).cpu().float().eval()
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / "model.onnx"
-        with _quiet():
-            torch.onnx.export(
-                plain,
-                (_inputs(sample, 2),),
-                draft,
-                dynamo=True,
-                external_data=False,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["input"],
-                output_names=["output"],
-                verbose=False,
-            )
+        _write(plain, sample, draft)
         opset = _checked(draft)
         difference = _parity(plain, sample, draft)
         draft.replace(path)
@@ -85,6 +74,27 @@ def export(model: nn.Module, sample: Tensor, path: Path | str) -> ExportReport:
         opset=opset,
         nbytes=path.stat().st_size,
     )
+
+
+def _write(model: nn.Module, sample: Tensor, file: Path) -> None:
+    try:
+        with _quiet():
+            torch.onnx.export(
+                model,
+                (_inputs(sample, 2),),
+                file,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=["input"],
+                output_names=["output"],
+                verbose=False,
+            )
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ExportError(
+            f"torch cannot export {type(model).__name__} to ONNX: {reason}"
+        ) from error
 
 
 def _checked(file: Path) -> int:

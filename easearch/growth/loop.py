@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
+from easearch.growth.state import Clock, State
 from easearch.growth.surgery import apply
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
 from easearch.moves import Move, Plan
@@ -47,22 +47,6 @@ class Growing:
     at: tuple[int, ...]
     line_search: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
     width_step: int
-
-
-@dataclass
-class State:
-    """Everything that changes while a network grows; a copy of it is a point to come back to."""
-
-    model: nn.Module
-    graph: Graph
-    optimizer: Optimizer
-    epoch: int = 0
-    stage: int = 0
-
-    def copied(self) -> State:
-        """An independent copy; model and optimizer stay tied to each other."""
-        model, optimizer = apply(self.model, self.graph, [], self.optimizer)
-        return replace(self, model=model, optimizer=optimizer)
 
 
 @dataclass
@@ -115,13 +99,14 @@ class Grower:
         self.state = (fitting or self.before[:1])[-1].copied()
         self.history = [row for row in self.history if row.epoch <= self.state.epoch]
         self.steps = self.steps[: self.state.stage]
+        self.before = self.before[: self.state.stage + 1]
         self._grow(len(self.growing.at) - 1, tighter)
         self._train_until(self.training.epochs)
 
     # --- one growth round
 
     def _grow(self, stage: int, tighter: float) -> None:
-        state, clock = self.state, _Clock()
+        state, clock = self.state, Clock()
         epoch = state.epoch
         before = state.graph
         self.watch(Phase(name="score", detail=f"growth {stage + 1} of {len(self.growing.at)}"))
@@ -306,23 +291,4 @@ class Grower:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
-class _Clock:
-    """Wall-clock by laps."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """Seconds since the last lap go to this name."""
-        now = time.perf_counter()
-        self.laps[name] = now - self._last
-        self._last = now
-
-
-def begin(model: nn.Module, sample: Tensor, training: Training) -> State:
-    """The state of a seed before its first epoch."""
-    return State(model=model, graph=trace(model, sample), optimizer=training.optimizer(model))
-
-
-__all__ = ["Grower", "Growing", "State", "begin"]
+__all__ = ["Grower", "Growing"]

@@ -112,8 +112,7 @@ def train_epoch(
         watch: called after each batch with its number and the running mean loss.
     """
     model.train()
-    loss_sum = torch.zeros((), dtype=torch.float64)
-    right, seen = 0, 0
+    loss_sum, right, seen = 0.0, 0, 0
     for number, (inputs, targets) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate(number)
@@ -123,10 +122,10 @@ def train_epoch(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         seen += len(targets)
-        loss_sum += loss.detach().cpu().double() * len(targets)
+        loss_sum += float(loss.detach()) * len(targets)
         right += int((outputs.argmax(1) == targets).sum())
-        watch(number, float(loss_sum) / seen)
-    return Quality(loss=float(loss_sum) / max(seen, 1), accuracy=right / max(seen, 1))
+        watch(number, loss_sum / seen)
+    return Quality(loss=loss_sum / max(seen, 1), accuracy=right / max(seen, 1))
 
 
 def evaluate(model: nn.Module, batches: Batches) -> Quality:
@@ -149,7 +148,8 @@ def recalibrate(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> None:
     """Measure the running statistics of every batch norm anew, as plain means over the batches."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     with evaluating(model), _cumulative(norms), torch.no_grad():
-        model.train()
+        for norm in norms:  # the norms alone: dropout would add its noise to them
+            norm.train()
         for inputs, _ in batches:
             model(inputs)
 

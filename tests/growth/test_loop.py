@@ -15,7 +15,8 @@ import easearch as ea
 from easearch.budget import find_meter
 from easearch.graph import Graph
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
-from easearch.growth.loop import Grower, Growing, State, begin
+from easearch.growth.loop import Grower, Growing
+from easearch.growth.state import State, begin
 from easearch.growth.training import Training, evaluate
 from easearch.moves import Candidate, Plan
 from easearch.roles import Batches, Bound

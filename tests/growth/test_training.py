@@ -123,7 +123,7 @@ def test_an_epoch_takes_the_steps_that_it_says() -> None:
         loss = F.cross_entropy(out, y, label_smoothing=0.1)
         loss.backward()
         other.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         right += int((out.argmax(1) == y).sum())
     for (name, one), two in zip(
         model.state_dict().items(), twin.state_dict().values(), strict=True

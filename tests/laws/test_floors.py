@@ -36,9 +36,7 @@ MAY_IMPORT_ASIDE = {
 }
 FREE = {"__init__", "__main__"}
 LONGEST = 300
-LONGER: dict[str, str] = {
-    "growth/loop.py": "one growth round, read from top to bottom",
-}
+LONGER: dict[str, str] = {}
 """Files that may be longer, and why."""
 
 

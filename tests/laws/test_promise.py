@@ -56,9 +56,7 @@ def test_promise_kinked(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_whole_unit_predicts_better_than_the_published_scope(name: str) -> None:
-    """docs/methods.md, 3: with a depthwise part behind the first activation the layer scope's gains are no
-    promise.
-    """
+    """docs/methods.md, 3: behind a depthwise part the layer scope's gains are no promise."""
     model = trained(name)
     graph = ea.trace(model, sample())
 
