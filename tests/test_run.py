@@ -167,10 +167,12 @@ def test_a_file_over_its_limit_sends_the_run_back(tmp_path: Path, optimists: Non
     assert [e.text for e in told if isinstance(e, Note)] == [note]
     taken = [event for event in told if isinstance(event, Step)]
     assert len(taken) == 3
-    assert len(run.steps) == 2
-    assert sum(taken[2].widths_after.values()) < sum(taken[1].widths_after.values())
-    assert taken[2].widths_before == taken[1].widths_before
+    # What the first growth made was too dear already: the way goes back to the seed.
+    assert [step.round for step in run.steps] == [1]
+    assert taken[2].costs_after["optimist"] < taken[1].costs_after["optimist"]
+    assert taken[2].widths_before == taken[0].widths_before
     assert len((run.path / "history.jsonl").read_text().splitlines()) == 4
+    assert not (run.path / "stage-1").exists()
 
 
 def test_a_limit_that_no_file_keeps_is_an_error(tmp_path: Path, optimists: None) -> None:

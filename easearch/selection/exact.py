@@ -22,7 +22,7 @@ from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
 from easearch.selection.greedy import climbed
-from easearch.selection.options import Charge, Options, Pricing, options, pricing
+from easearch.selection.options import Charge, Options, Pricing, filling, options, pricing
 from easearch.selection.plan import check_start, plan_of
 
 
@@ -41,7 +41,7 @@ class Exact:
     def select(
         self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
     ) -> Plan:
-        """The plan with the largest summed gain that keeps every bound.
+        """The plan with the largest summed gain that keeps every bound; room left is filled.
 
         Raises:
             BudgetError: the network exceeds a bound before any growth.
@@ -52,11 +52,15 @@ class Exact:
         check_start(choices, prices)
         program = _Program(choices, prices)
         choice, gap = program.solve(self.gap, self.seconds)
+        chosen = {name: choices[name][k] for name, k in choice.items()}
+        more = filling(candidates, graph, chosen, step)
+        room = [pricing(graph, more, bound) for bound in bounds]
+        filled, _ = _Program(more, room).solve(self.gap, self.seconds)
         return plan_of(
             graph,
-            choices,
+            {name: more[name][k] for name, k in filled.items()},
             prices,
-            choice,
+            [price.total(filled) for price in room],
             gap=gap,
             solver="exact",
             seconds=time.perf_counter() - started,
@@ -83,11 +87,11 @@ class _Program:
                 if len(charge.groups) > 1:
                     self._tie(charge)
         # Gains are millinats: in units of their sum the solver's absolute tolerances do no harm.
-        self.unit = sum(ladder[-1].gain for ladder in self.choices.values()) or 1.0
+        self.unit = sum(ladder[-1].value for ladder in self.choices.values()) or 1.0
         self.cost = np.zeros(len(self.columns))
         for name, ladder in self.choices.items():
             for k, option in enumerate(ladder):
-                self.cost[self.columns[((name, k),)]] = -option.gain / self.unit
+                self.cost[self.columns[((name, k),)]] = -option.value / self.unit
         self.limits, self.room, self.meters = self._limits()
 
     def _column(self, key: tuple[tuple[str, int], ...], integral: int) -> int:

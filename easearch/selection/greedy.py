@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
-from easearch.selection.options import Options, Pricing, options, pricing
+from easearch.selection.options import Options, Pricing, filling, options, pricing
 from easearch.selection.plan import check_start, plan_of
 
 
@@ -24,7 +24,7 @@ class Greedy:
     def select(
         self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
     ) -> Plan:
-        """A plan that keeps every bound.
+        """A plan that keeps every bound; room left is filled.
 
         Raises:
             BudgetError: the network exceeds a bound before any growth.
@@ -33,11 +33,15 @@ class Greedy:
         choices = options(candidates, graph, step)
         prices = [pricing(graph, choices, bound) for bound in bounds]
         check_start(choices, prices)
+        chosen = {name: choices[name][k] for name, k in climbed(choices, prices).items()}
+        more = filling(candidates, graph, chosen, step)
+        room = [pricing(graph, more, bound) for bound in bounds]
+        filled = climbed(more, room)
         return plan_of(
             graph,
-            choices,
+            {name: more[name][k] for name, k in filled.items()},
             prices,
-            climbed(choices, prices),
+            [price.total(filled) for price in room],
             gap=float("inf"),
             solver="greedy",
             seconds=time.perf_counter() - started,
@@ -69,7 +73,7 @@ def _best(
                 (after - before) / p.bound.limit
                 for after, before, p in zip(then, now, prices, strict=True)
             )
-            ratio = (ladder[k].gain - ladder[choice[name]].gain) / max(used, 1e-9)
+            ratio = (ladder[k].value - ladder[choice[name]].value) / max(used, 1e-9)
             if ratio > best_ratio:
                 best, best_ratio = wider, ratio
     return best

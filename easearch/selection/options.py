@@ -7,8 +7,9 @@ a meter that has to measure can then measure them side by side.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,14 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """A group at one width: the moves that bring it there and the sum of their gains."""
+    """A group at one width: the moves that bring it there and the sum of their gains.
+
+    `value` is what a solver adds up: the gain, or what a channel is worth when room is filled.
+    """
 
     width: int
     gain: float
+    value: float
     moves: tuple[Move, ...]
 
 
@@ -40,29 +45,54 @@ def options(
     """Widths on multiples of `step` that the group's best candidates reach; the present width
     always.
     """
-    by_group: dict[str, list[Candidate]] = {group.name: [] for group in graph.growable}
+    ladders: dict[str, tuple[Option, ...]] = {}
+    for name, found in _by_group(candidates, graph).items():
+        here = Option(width=graph.groups[name].width, gain=0.0, value=0.0, moves=())
+        promising = [candidate for candidate in found if candidate.gain >= 0]
+        ladders[name] = tuple(_ladder(here, promising, step))
+    return ladders
+
+
+def filling(
+    candidates: Sequence[Candidate], graph: Graph, chosen: Mapping[str, Option], step: int
+) -> dict[str, tuple[Option, ...]]:
+    """Where each group could still go from the option chosen, also without gain: for room left.
+
+    First-order gains say little about channels that come late, and room that stays empty is worth
+    nothing. Widths count by their logarithm, so that room goes to all groups alike.
+    """
+    ladders: dict[str, tuple[Option, ...]] = {}
+    for name, found in _by_group(candidates, graph).items():
+        here = replace(chosen[name], value=0.0)
+        taken = {id(move) for move in here.moves}
+        rest = [c for c in found if c.gain >= 0 and id(c.move) not in taken]
+        ladders[name] = tuple(
+            replace(option, value=math.log(option.width / here.width))
+            for option in _ladder(here, rest, step)
+        )
+    return ladders
+
+
+def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[Candidate]]:
+    """Candidates of every group that can grow, best first."""
+    found: dict[str, list[Candidate]] = {group.name: [] for group in graph.growable}
     for candidate in sorted(candidates, key=lambda c: -c.gain):
-        if candidate.gain > 0 and candidate.move.group in by_group:
-            by_group[candidate.move.group].append(candidate)
-    return {
-        name: tuple(_ladder(graph.groups[name].width, found, step))
-        for name, found in by_group.items()
-    }
+        if candidate.move.group in found:
+            found[candidate.move.group].append(candidate)
+    return found
 
 
-def _ladder(width: int, best: Sequence[Candidate], step: int) -> Iterable[Option]:
-    yield Option(width=width, gain=0.0, moves=())
+def _ladder(here: Option, best: Sequence[Candidate], step: int) -> Iterable[Option]:
+    yield here
     taken: list[Candidate] = []
-    reached = width
+    width = here.width
     for candidate in best:
         taken.append(candidate)
-        reached += candidate.move.added
-        if reached % step == 0:
-            yield Option(
-                width=reached,
-                gain=sum(c.gain for c in taken),
-                moves=tuple(c.move for c in taken),
-            )
+        width += candidate.move.added
+        if width % step == 0:
+            gain = here.gain + sum(c.gain for c in taken)
+            moves = (*here.moves, *(c.move for c in taken))
+            yield Option(width=width, gain=gain, value=gain, moves=moves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +160,8 @@ def _groups(graph: Graph, item: Item, choices: Options) -> tuple[str, ...]:
 def _shapes(
     graph: Graph, item: Item, groups: Sequence[str], choices: Options
 ) -> Iterable[tuple[Shape, ...]]:
+    settled = {name: ladder[0].width for name, ladder in choices.items()}
     for picked in itertools.product(*(choices[name] for name in groups)):
-        widths = {name: option.width for name, option in zip(groups, picked, strict=True)}
+        chosen = {name: option.width for name, option in zip(groups, picked, strict=True)}
+        widths = {**settled, **chosen}
         yield tuple(graph.shape(layer, widths) for layer in item)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.moves import Plan, Price
-from easearch.selection.options import Options, Pricing
+from easearch.selection.options import Option, Options, Pricing
 
 
 def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
@@ -29,18 +29,17 @@ def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
 
 def plan_of(
     graph: Graph,
-    choices: Options,
+    picked: Mapping[str, Option],
     prices: Sequence[Pricing],
-    choice: Mapping[str, int],
+    after: Sequence[float],
     *,
     gap: float,
     solver: str,
     seconds: float,
     shadow_prices: Sequence[float],
 ) -> Plan:
-    """The plan that takes option number `choice[group]` of every group."""
-    picked = {name: choices[name][k] for name, k in choice.items()}
-    start = dict.fromkeys(choices, 0)
+    """The plan that takes these options; `after` is what each bound's meter says of it."""
+    start = dict.fromkeys(picked, 0)
     return Plan(
         moves=tuple(move for option in picked.values() for move in option.moves),
         gain=sum(option.gain for option in picked.values()),
@@ -50,11 +49,11 @@ def plan_of(
                 meter=price.bound.meter.name,
                 unit=price.bound.meter.unit,
                 before=price.total(start),
-                after=price.total(choice),
+                after=cost,
                 limit=price.bound.limit,
                 shadow_price=shadow,
             )
-            for price, shadow in zip(prices, shadow_prices, strict=True)
+            for price, cost, shadow in zip(prices, after, shadow_prices, strict=True)
         ),
         gap=gap,
         solver=solver,

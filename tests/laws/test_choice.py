@@ -88,7 +88,7 @@ def ladders(candidates: Sequence[Candidate], graph: Graph) -> Ladders:
     found: Ladders = {}
     for group in graph.growable:
         own = sorted(
-            (c for c in candidates if c.move.group == group.name and c.gain > 0),
+            (c for c in candidates if c.move.group == group.name and c.gain >= 0),
             key=lambda c: -c.gain,
         )
         rungs, width, gain = [(group.width, 0.0)], group.width, 0.0
@@ -156,7 +156,7 @@ def test_a_plan_never_exceeds_a_limit(
     chosen = {id(move) for move in plan.moves}
     gains = [c.gain for c in candidates if id(c.move) in chosen]
     assert plan.gain == pytest.approx(sum(gains), rel=1e-12)
-    assert all(gain > 0 for gain in gains)
+    assert all(gain >= 0 for gain in gains)
 
 
 @pytest.mark.parametrize("name", SELECTORS)
@@ -270,13 +270,13 @@ def test_a_network_over_its_limit_is_refused(name: str, priced: str) -> None:
 
 @pytest.mark.parametrize("name", SELECTORS)
 def test_what_cannot_grow_is_left_alone(name: str) -> None:
-    """Candidates on frozen groups, without gain, or too few for a step are no choice at all."""
+    """Candidates on frozen groups, harmful ones, or too few for a step are no choice at all."""
     graph = graph_of("mobilenet_v1")
     frozen = next(g for g in graph.channel_groups if g.frozen)
     (first, second, *_) = graph.growable
     candidates = [
         *(Candidate(move=ea.Split(group=frozen.name, channel=c), gain=9.0) for c in range(1)),
-        *(Candidate(move=ea.Split(group=first.name, channel=c), gain=0.0) for c in range(4)),
+        *(Candidate(move=ea.Split(group=first.name, channel=c), gain=-1.0) for c in range(4)),
         *(Candidate(move=ea.Split(group=second.name, channel=c), gain=1.0) for c in range(3)),
     ]
     bounds = bounds_of(graph, {"macs": 100.0})
@@ -295,3 +295,25 @@ def test_the_same_choice_twice(name: str) -> None:
     plans = [make().select(candidates, graph, bounds, STEP) for _ in range(2)]
     assert plans[0].widths == plans[1].widths
     assert [id(m) for m in plans[0].moves] == [id(m) for m in plans[1].moves]
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_room_that_gains_leave_is_filled(name: str) -> None:
+    """Where every widening with a gain is taken, channels without one fill the room that is left."""
+    graph = graph_of("mobilenet_v1")
+    candidates = [
+        Candidate(move=ea.Split(group=group.name, channel=c), gain=1.0 if c < 4 else 0.0)
+        for group in graph.growable
+        for c in range(group.width)
+    ]
+    loose, tight = bounds_of(graph, {"macs": 100.0}), bounds_of(graph, {"macs": 2.2})
+    everything = SELECTORS[name]().select(candidates, graph, loose, STEP)
+    assert everything.widths == graph.after(c.move for c in candidates).widths
+    plan = SELECTORS[name]().select(candidates, graph, tight, STEP)
+    check(plan, graph, tight)
+    for group in graph.growable:  # nothing more fits
+        taken = {move.channel for move in plan.moves if move.group == group.name}
+        more = [ea.Split(group=group.name, channel=c) for c in range(group.width) if c not in taken]
+        if len(more) >= STEP:
+            wider = graph.after([*plan.moves, *more[:STEP]])
+            assert any(bound.meter.cost(wider).total > bound.limit for bound in tight)

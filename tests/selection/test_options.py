@@ -31,7 +31,7 @@ def test_a_rung_is_the_sum_of_the_best() -> None:
     graph = graph_of()
     group = graph.groups["stem.0"]
     assert group.width == 6
-    found = options(splits(graph, "stem.0", 1, 5, 2, 0, 4, 3), graph, 4)
+    found = options(splits(graph, "stem.0", 1, 5, 2, -1, 4, 3), graph, 4)
     first, second = found["stem.0"]
     assert (first.width, first.gain, first.moves) == (6, 0.0, ())
     assert (second.width, second.gain) == (8, 9.0)
@@ -80,7 +80,7 @@ def test_a_move_that_brings_several_channels_counts_them() -> None:
 def test_what_brings_nothing_or_cannot_be_is_no_rung() -> None:
     graph = graph_of()
     frozen = next(g.name for g in graph.channel_groups if g.frozen)
-    candidates = [*splits(graph, "stem.0", 0, 0, -1, -1), *splits(graph, frozen, 9)]
+    candidates = [*splits(graph, "stem.0", -1e-9, -1, -1, -1), *splits(graph, frozen, 9)]
     assert all(len(ladder) == 1 for ladder in options(candidates, graph, 1).values())
 
 
