@@ -220,6 +220,8 @@ class Assembly:
     ) -> Run:
         """Write everything that a reader of the run wants."""
         folder, final = self.folder, grower.state.graph
+        # In torch's plain layout, as `load` gives it: the same bits come out of both.
+        grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         save(grower.state.model, self.architecture.grown(final), folder)
         (folder / "recipe.yaml").write_text(self.recipe.dump(folder))
         record.write_rows(folder / "history.jsonl", grower.history)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from easearch.errors import ScoringError
-from easearch.roles import Batches, Loss
+from easearch.roles import Loss
 from easearch.tracing.program import layer_names, program
 
 Edge = tuple[str, str]
@@ -38,8 +38,21 @@ class Captured:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes (a value and its gradient are counted where they are stored)."""
-        tensors = {t.data_ptr(): t for t in (*self.values.values(), *self.gradients.values())}
-        return sum(t.numel() * t.element_size() for t in tensors.values())
+        return size(self.tensors())
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All that is held."""
+        yield from self.values.values()
+        yield from self.gradients.values()
+
+    def part(self, rows: slice) -> Captured:
+        """Some of the samples, as views; the loss stays the batch's."""
+        return Captured(
+            samples=len(range(self.samples)[rows]),
+            loss=self.loss,
+            values={edge: t[rows] for edge, t in self.values.items()},
+            gradients={edge: t[rows] for edge, t in self.gradients.items()},
+        )
 
 
 class Capturer(fx.Interpreter):
@@ -106,34 +119,6 @@ class Capturer(fx.Interpreter):
         if edge in self._differentiated or edge in self._wanted:
             self._seen[edge] = value
         return value
-
-
-class Captures:
-    """All batches captured, iterated as often as wanted: kept in memory up to `memory` bytes, else
-    made anew.
-    """
-
-    def __init__(self, capturer: Capturer, batches: Batches, loss: Loss, memory: float) -> None:
-        self._capturer, self._batches, self._loss, self._memory = capturer, batches, loss, memory
-        self._kept: list[Captured] = []
-        self._full = False
-        self.passes = 0
-
-    def __iter__(self) -> Iterator[Captured]:
-        """The batches in their order."""
-        if self._full:
-            yield from self._kept
-            return
-        self.passes += 1
-        kept: list[Captured] | None = []
-        held = 0
-        for inputs, targets in self._batches:
-            captured = self._capturer.capture(inputs, targets, self._loss)
-            yield captured
-            held += captured.nbytes
-            kept = None if kept is None or held > self._memory else [*kept, captured]
-        if kept:
-            self._kept, self._full = kept, True
 
 
 def _checked(mean: Tensor) -> float:

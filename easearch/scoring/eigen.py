@@ -77,7 +77,7 @@ class Lanczos:
         generator: torch.Generator,
         *,
         steps: int = 10,
-        tolerance: float = 0.1,
+        tolerance: float = 0.05,
     ) -> None:
         self._steps, self._tolerance, self._like = min(steps, size), tolerance, like
         # Drawn on the CPU, so that every device starts from the same vectors.

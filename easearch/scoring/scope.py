@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
+from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
 from easearch.scoring.capture import Edge
 from easearch.tracing import KINDS
 
@@ -85,3 +85,14 @@ def owned(
                 held = getattr(model.get_submodule(layer.name), tensor, None)
                 if isinstance(held, nn.Parameter):
                     yield Slot(layer=layer.name, tensor=tensor, start=start, taps=segment.taps)
+
+
+def per_channel(inner: Tensor, graph: Graph, layout: Layout, group: ChannelGroup) -> Tensor:
+    """Sum (N, columns, ...) over all but the group's channels: (C,)."""
+    columns = inner.sum(dim=[axis for axis in range(inner.dim()) if axis != 1])
+    total = columns.new_zeros(group.width)
+    for segment, start in offsets_in(graph, layout):
+        if segment.group == group.name:
+            block = columns[start : start + group.width * segment.taps]
+            total = total + block.reshape(group.width, segment.taps).sum(1)
+    return total

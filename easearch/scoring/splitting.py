@@ -21,6 +21,7 @@ Optimization with Fast Splitting Steepest Descent. arXiv:1910.03103.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -31,8 +32,9 @@ from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
 from easearch.scoring.batches import parts
-from easearch.scoring.capture import Capturer, Captures
+from easearch.scoring.capture import Capturer
 from easearch.scoring.eigen import SOLVERS, Ends
+from easearch.scoring.passes import Part, Passes
 from easearch.scoring.scope import Scope
 from easearch.scoring.scores import Scores, scoring_state
 from easearch.scoring.unit import Unit
@@ -48,7 +50,8 @@ class Splitting:
         solver: "lanczos", both ends of the spectrum in a few products; "exact", the whole matrix.
         step: length of the displacement, relative to the norm of what the channel owns.
         crossfit: directions from every other batch, gains from the rest; False: both from all.
-        memory: bytes of captured activations to keep between the solver's passes over the data.
+        memory: bytes that may be kept of the batches between the solver's passes over the data;
+            what does not fit is computed again in each.
         seed: of the solver's start vectors.
     """
 
@@ -77,17 +80,15 @@ class Splitting:
             units = [unit for unit in units if unit.slots]
             if not units:
                 return Scores([])
-            values = {edge for unit in units for edge in unit.entrances}
-            edges = {edge for unit in units for edge in unit.exits}
-            capturer = Capturer(model, values, edges)
-            captures = Captures(capturer, learning, loss, self.memory)
-            ends = self._directions(units, captures)
+            split = [Part(unit, number) for number, unit in enumerate(units)]
+            capture = partial(_capturer(model, units).capture, loss=loss)
+            passes = Passes(capture, learning, self.memory)
+            ends = self._directions(split, passes)
             offsets = [_steps(unit, end, self.step) for unit, end in zip(units, ends, strict=True)]
-            claimed, samples = _gains(units, offsets, captures)
+            claimed, samples = _gains(split, offsets, passes)
             held_out, unseen = claimed, samples
             if self.crossfit:
-                judges = Captures(capturer, judging, loss, 0.0)
-                held_out, unseen = _gains(units, offsets, judges)
+                held_out, unseen = _gains(split, offsets, Passes(capture, judging, 0.0))
         found = [
             _candidate(unit, channel, offset, gain)
             for unit, rows, gains in zip(units, offsets, held_out, strict=True)
@@ -101,22 +102,27 @@ class Splitting:
             held_out=kept / total if self.crossfit and total > 0 else None,
         )
 
-    def _directions(self, units: list[Unit], captures: Captures) -> list[Ends]:
+    def _directions(self, parts: list[Part], passes: Passes) -> list[Ends]:
         """Both ends of every channel's spectrum; all groups share each pass over the data."""
         generator = torch.Generator().manual_seed(self.seed)
-        thetas = [unit.theta for unit in units]
+        thetas = [part.unit.theta for part in parts]
         solvers = [SOLVERS[self.solver](*theta.shape, theta, generator) for theta in thetas]
+        together = list(zip(parts, solvers, strict=True))
         while not all(solver.done for solver in solvers):
-            busy = [(u, s, s.vectors()) for u, s in zip(units, solvers, strict=True) if not s.done]
-            products = [torch.zeros_like(vectors) for _, _, vectors in busy]
+            busy = [(p, s, p.product(s.vectors())) for p, s in together if not s.done]
             samples = 0
-            for captured in captures:
-                samples += captured.samples
-                for total, (unit, _, vectors) in zip(products, busy, strict=True):
-                    total += unit.product(vectors, captured)
-            for total, (_, solver, _) in zip(products, busy, strict=True):
-                solver.advance(total / samples)
+            for batch in passes:
+                samples += batch.captured.samples
+                for part, _, product in busy:
+                    batch.multiply(part, product)
+            for _, solver, product in busy:
+                solver.advance(product.total() / samples)
         return [solver.ends() for solver in solvers]
+
+
+def _capturer(model: nn.Module, units: list[Unit]) -> Capturer:
+    values = {edge for unit in units for edge in unit.entrances}
+    return Capturer(model, values, {edge for unit in units for edge in unit.exits})
 
 
 def _steps(unit: Unit, ends: Ends, step: float) -> Tensor:
@@ -130,27 +136,23 @@ def _steps(unit: Unit, ends: Ends, step: float) -> Tensor:
     return torch.where((ends.low < 0).to(offsets.device)[:, None], offsets, 0.0)
 
 
-def _gains(
-    units: list[Unit], offsets: list[Tensor], captures: Captures
-) -> tuple[list[Tensor], int]:
+def _gains(parts: list[Part], offsets: list[Tensor], passes: Passes) -> tuple[list[Tensor], int]:
     """The finite-step gain (C,) of every channel of every unit, in nats, and the samples seen."""
     totals = [torch.zeros(len(rows), dtype=torch.float64) for rows in offsets]
     samples = 0
-    for captured in captures:
-        samples += captured.samples
-        for unit, rows, total in zip(units, offsets, totals, strict=True):
-            theta = unit.theta
-            here = unit.phi_at(theta, captured).double()
-            there = unit.phi_at(theta + rows, captured).double()
-            back = unit.phi_at(theta - rows, captured).double()
+    for batch in passes:
+        samples += batch.captured.samples
+        for part, rows, total in zip(parts, offsets, totals, strict=True):
+            theta = part.unit.theta
+            here = batch.here(part)
+            there = batch.phi(part, theta + rows)
+            back = batch.phi(part, theta - rows)
             total -= (0.5 * (there - here) + 0.5 * (back - here)).cpu()
     return [total / samples for total in totals], samples
 
 
 def _candidate(unit: Unit, channel: int, offset: Tensor, gain: float) -> Candidate:
-    """The split of one channel; a silent one, worth nothing, where unseen batches see no gain."""
-    name = unit.group.name
-    if gain <= 0:
-        return Candidate(move=Split(group=name, channel=channel), gain=0.0)
-    offsets = (unit.offset(offset), unit.offset(-offset))
-    return Candidate(move=Split(group=name, channel=channel, offsets=offsets), gain=gain)
+    """The split of one channel; worth nothing where unseen batches see no gain."""
+    offsets = (unit.offset(offset), unit.offset(-offset)) if bool(offset.any()) else ()
+    move = Split(group=unit.group.name, channel=channel, offsets=offsets)
+    return Candidate(move=move, gain=max(gain, 0.0))

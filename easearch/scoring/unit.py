@@ -19,10 +19,11 @@ from torch import Tensor, fx, nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from torch.func import functional_call
 
-from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
+from easearch.graph import ChannelGroup, Graph, Layer
 from easearch.scoring.capture import Captured, Edge
 from easearch.scoring.curvature import bent
-from easearch.scoring.scope import Scope, Slot, exits, owned, subgraph
+from easearch.scoring.fold import affine
+from easearch.scoring.scope import Scope, Slot, exits, owned, per_channel, subgraph
 from easearch.tracing import KINDS, Role
 from easearch.tracing.program import layer_names, program
 
@@ -34,7 +35,7 @@ class Unit:
         self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit"
     ) -> None:
         self.graph, self.group, self.scope = graph, group, scope
-        self._model = model
+        self.model = model
         names = layer_names(program(model))
         self._nodes = {name: node for node, name in names.items()}
         self._names = names
@@ -86,13 +87,17 @@ class Unit:
         values: dict[str, Tensor] = {}
         for layer in self.layers:
             values[layer.name] = self._run(layer, values, parameters, captured)
+        return self.inner(values, captured)
+
+    def inner(self, values: Mapping[str, Tensor], captured: Captured) -> Tensor:
+        """(C,): `<g, values>` summed over the exits and the batch, channel by channel."""
         total: Tensor | None = None
         for edge in self.exits:
             layout = self.graph.by_name[edge[0]].writes
-            inner = _per_channel(
+            part = per_channel(
                 captured.gradients[edge] * values[edge[0]], self.graph, layout, self.group
             )
-            total = inner if total is None else total + inner
+            total = part if total is None else total + part
         assert total is not None
         return total
 
@@ -139,13 +144,22 @@ class Unit:
             yield slot, packed[:, start : start + numbers]
             start += numbers
 
+    def sources(self, layer: Layer) -> list[tuple[Edge, bool]]:
+        """The edges into a layer, in the order of its arguments, and whether each begins inside."""
+        inside = {one.name for one in self.layers}
+        node, found = self._nodes[layer.name], []
+
+        def note(source: fx.Node) -> fx.Node:
+            name = self._names[source]
+            found.append(((name, layer.name), name in inside and not self._mixes(layer)))
+            return source
+
+        fx.node.map_arg((node.args, node.kwargs), note)
+        return found
+
     def _entrances(self) -> Iterator[Edge]:
-        inside = {layer.name for layer in self.layers}
         for layer in self.layers:
-            for source in self._nodes[layer.name].all_input_nodes:
-                name = self._names[source]
-                if name not in inside or self._mixes(layer):
-                    yield (name, layer.name)
+            yield from (edge for edge, inner in self.sources(layer) if not inner)
 
     def _mixes(self, layer: Layer) -> bool:
         return KINDS[layer.kind].role is Role.MIXES
@@ -180,33 +194,7 @@ class Unit:
             for key, tensor in parameters.items()
             if key.rpartition(".")[0] == layer.name
         }
-        module = self._model.get_submodule(str(node.target))
+        module = self.model.get_submodule(str(node.target))
         if layer.kind == "batch_norm":
-            return _affine(module, own, args[0])
+            return affine(module, own, args[0])
         return functional_call(module, own, args, kwargs)  # type: ignore[no-any-return]
-
-
-def _affine(norm: nn.Module, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """A batch norm in evaluation mode as `x * scale + shift`: a third of the passes when
-    differentiated twice.
-    """
-    parts = {name: own.get(name, getattr(norm, name)) for name in ("weight", "bias")}
-    scale = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-    if parts["weight"] is not None:
-        scale = scale * parts["weight"]
-    shift = -norm.running_mean * scale  # type: ignore[operator]
-    if parts["bias"] is not None:
-        shift = shift + parts["bias"]
-    along = (1, -1) + (1,) * (x.dim() - 2)
-    return x * scale.view(along) + shift.view(along)
-
-
-def _per_channel(inner: Tensor, graph: Graph, layout: Layout, group: ChannelGroup) -> Tensor:
-    """Sum (N, columns, ...) over all but the group's channels: (C,)."""
-    columns = inner.sum(dim=[axis for axis in range(inner.dim()) if axis != 1])
-    total = columns.new_zeros(group.width)
-    for segment, start in offsets_in(graph, layout):
-        if segment.group == group.name:
-            block = columns[start : start + group.width * segment.taps]
-            total = total + block.reshape(group.width, segment.taps).sum(1)
-    return total

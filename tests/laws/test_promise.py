@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 import easearch as ea
 from easearch.scoring import CRITERIA
-from easearch.scoring.capture import Capturer, Captures
+from easearch.scoring.capture import Capturer
 from easearch.scoring.eigen import Exact, Lanczos
 from easearch.scoring.unit import Unit
 
@@ -111,16 +111,14 @@ def _spectra(model: torch.nn.Module, graph: ea.Graph, solver: object) -> list:
     units = [Unit(model, graph, group) for group in graph.growable]
     values = {edge for unit in units for edge in unit.entrances}
     exits = {edge for unit in units for edge in unit.exits}
-    captures = Captures(
-        Capturer(model, values, exits), batches(), torch.nn.functional.cross_entropy, 1e9
-    )
+    capturer = Capturer(model, values, exits)
+    seen = [capturer.capture(x, y, torch.nn.functional.cross_entropy) for x, y in batches()]
     found = []
     for unit in units:
         theta = unit.theta
         solve = solver(*theta.shape, theta, torch.Generator().manual_seed(0))  # type: ignore[operator]
         while not solve.done:
             vectors = solve.vectors()
-            seen = list(captures)
             total = sum(unit.product(vectors, one) for one in seen)
             solve.advance(total / sum(one.samples for one in seen))
         found.append((unit, solve.ends()))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import NETWORKS, batches, sample, trained
+from networks import NETWORKS, Tied, batches, sample, trained
 
 import easearch as ea
 from easearch.scoring import fields as fields_module
 from easearch.scoring.capture import Captured, Capturer
-from easearch.scoring.fields import Engine, engine
+from easearch.scoring.fields import Engine, Fields, engine
+from easearch.scoring.passes import Part, Passes
 from easearch.scoring.unit import Unit
+from easearch.tracing import KINDS, Kind, Role
 
 
 def units(name: str, scope: str) -> tuple[list[Unit], list[Captured]]:
@@ -30,6 +32,12 @@ def engine_of(unit: Unit) -> Engine:
     found = engine(unit)
     assert found is not None
     return found
+
+
+def times(fast: Engine, v: torch.Tensor, fields: Fields) -> torch.Tensor:
+    product = fast.product(v)
+    product.add(fields.chunks, fields.first)
+    return product.total()
 
 
 def drawn(unit: Unit, seed: int) -> torch.Tensor:
@@ -53,7 +61,119 @@ def test_products_are_those_of_automatic_differentiation(
             for seed in (0, 1):
                 v = drawn(unit, seed)
                 expected = unit.product(v, captured)
-                product = fast.product(v)
-                product.add(fields)
-                error = (product.total() - expected).abs().max()
+                error = (times(fast, v, fields) - expected).abs().max()
                 assert error <= 1e-8 * expected.abs().max() + 1e-14, unit.group.name
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_matrix_is_symmetric(name: str) -> None:
+    """`<w, S v> = <v, S w>`, channel by channel."""
+    found, captures = units(name, "unit")
+    for unit in found:
+        fast = engine_of(unit)
+        fields = fast.fields(captures[0])
+        v, w = drawn(unit, 0), drawn(unit, 1)
+        left = (w * times(fast, v, fields)).sum(1)
+        right = (v * times(fast, w, fields)).sum(1)
+        assert torch.allclose(left, right, rtol=1e-9, atol=1e-12 * float(left.abs().max()))
+
+
+@pytest.mark.parametrize("scope", ["unit", "layer"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_phi_is_that_of_the_unit(name: str, scope: str) -> None:
+    found, captures = units(name, scope)
+    for unit in found:
+        fast = engine_of(unit)
+        theta = unit.theta + 0.01 * drawn(unit, 2)
+        expected = unit.phi_at(theta, captures[0])
+        assert torch.allclose(fast.phi(theta, captures[0]), expected, rtol=1e-9, atol=1e-12)
+        here = fast.fields(captures[0]).here
+        assert torch.allclose(here, unit.phi_at(unit.theta, captures[0]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scope", ["unit", "layer"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "tied relu max-pool", "plain"])
+def test_memory_changes_no_score(name: str, scope: str) -> None:
+    """Everything kept, nothing kept, and some of it kept."""
+    model = trained(name)
+    graph = ea.trace(model, sample())
+    scores = [
+        {(c.move.group, c.move.channel): c.gain for c in ea.score(model, graph, batches(), how)}
+        for how in (ea.Splitting(scope=scope, memory=memory) for memory in (1e12, 0.0, 4e5))
+    ]
+    assert any(scores[0].values())
+    for other in scores[1:]:
+        assert other == pytest.approx(scores[0], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("room", [0.0, 2.5, 11.0])
+def test_what_does_not_fit_is_not_held(room: float) -> None:
+    """Bytes held between passes stay below `memory`, however many batches there are."""
+    model = trained("mobilenet_v1")
+    graph = ea.trace(model, sample())
+    split = [Part(Unit(model, graph, group), n) for n, group in enumerate(graph.growable)]
+    values = {edge for part in split for edge in part.unit.entrances}
+    capturer = Capturer(model, values, {edge for part in split for edge in part.unit.exits})
+    data = batches(8, 6)
+    memory = room * capturer.capture(*data[0], F.cross_entropy).nbytes
+    passes = Passes(lambda x, y: capturer.capture(x, y, F.cross_entropy), data, memory)
+    for _ in range(2):
+        for batch in passes:
+            for part in split:
+                batch.multiply(part, part.product(drawn(part.unit, 0)))
+    held = {t.untyped_storage().data_ptr(): t for b in passes.held() for t in b.tensors()}
+    assert sum(t.untyped_storage().nbytes() for t in held.values()) <= memory
+    assert bool(held) == (room > 0)
+
+
+def test_a_hook_is_not_bypassed() -> None:
+    """Somebody may look at, or change, what a module gives: then it is called. The same scores."""
+    model = trained("mobilenet_v1")
+    graph = ea.trace(model, sample())
+    expected = [c.gain for c in ea.score(model, graph, batches())]
+    seen = []
+    model.get_submodule("stem.conv").register_forward_hook(lambda *_: seen.append(1))
+    units = [Unit(model, graph, group) for group in graph.growable]
+    assert [engine(unit) is None for unit in units] == [
+        unit.layers[0].name == "stem.conv" for unit in units
+    ]
+    assert [c.gain for c in ea.score(model, graph, batches())] == pytest.approx(expected, rel=1e-6)
+    assert seen
+
+
+class Softplus(Kind):
+    """A kind that scoring has no rule for."""
+
+    name = "softplus"
+    role = Role.FOLLOWS
+    modules = (torch.nn.Softplus,)
+
+
+def test_a_kind_without_a_rule_is_left_to_automatic_differentiation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(KINDS, "softplus", Softplus())
+    model = Tied(torch.nn.Softplus).double()
+    graph = ea.trace(model, sample())
+    assert all(engine(Unit(model, graph, group)) is None for group in graph.growable)
+    kept, streamed = (
+        [c.gain for c in ea.score(model, graph, batches(), ea.Splitting(memory=memory))]
+        for memory in (1e12, 0.0)
+    )
+    assert max(kept) > 0
+    assert streamed == pytest.approx(kept, rel=1e-9, abs=1e-12)
+
+
+def test_single_precision_agrees() -> None:
+    found, captures = units("mobilenet_v1", "unit")
+    double = [times(engine_of(u), drawn(u, 0), engine_of(u).fields(captures[0])) for u in found]
+    model = trained("mobilenet_v1").float()
+    graph = ea.trace(model, sample().float())
+    for expected, group in zip(double, graph.growable, strict=True):
+        unit = Unit(model, graph, group)
+        capturer = Capturer(model, unit.entrances, unit.exits)
+        x, y = batches(2, 6)[0]
+        fields = engine_of(unit).fields(capturer.capture(x.float(), y, F.cross_entropy))
+        single = times(engine_of(unit), drawn(unit, 0).float(), fields)
+        assert single.dtype == torch.float32
+        assert (single - expected).abs().max() <= 1e-4 * expected.abs().max()

@@ -1,0 +1,83 @@
+"""The step of a layer with parameters: bilinear in its input and in what the channels own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from easearch.scoring.fold import Fold
+from easearch.scoring.maps import Map, Pair
+from easearch.scoring.steps import Kept, Some, Step, added
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bilinear(Step):
+    """A layer with parameters, and the norm behind it."""
+
+    map: Map
+    fold: Fold
+    weights: Pair = field(compare=False)
+    """Of the fold, at the parameters as they are."""
+    mixed: bool = False
+    """Whether the gradient at the folded weights is needed (a product rule acts among them)."""
+    bends: bool = True
+
+    def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
+        """`B(x, W) + b`."""
+        return self.map.apply(xs[0], *(weights or self.weights))
+
+    def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
+        """Keeps the input."""
+        return self.value(xs), (xs[0],)
+
+    def gradient(self, kept: Kept, b: Tensor) -> Pair | None:
+        """The transpose at the weights."""
+        (x,) = kept
+        assert x is not None
+        return self.map.to_weight(b, x, self.weights[0]) if self.mixed else None
+
+    def back(self, kept: Kept, b: Tensor) -> tuple[Kept, Some]:
+        """Keeps input and adjoint; where the input is frozen, nothing meets the adjoint."""
+        (x,) = kept
+        assert x is not None
+        if not self.inner[0]:
+            return (x, None), (None,)
+        return (x, b), (self.map.to_input(b, x, self.weights[0]),)
+
+    def push(self, kept: Kept, moved: Some, along: Pair | None) -> Tensor | None:
+        """`B(x', W) + B(x, W') + b'`."""
+        x, x_ = kept[0], moved[0]
+        assert along is not None and x is not None
+        y = self.map.apply(x, *along)
+        return y if x_ is None else y.add_(self.map.apply(x_, self.weights[0], None))
+
+    def pull(
+        self, kept: Kept, moved: Some, c: Tensor | None, along: Pair | None
+    ) -> tuple[Some, Pair | None]:
+        """Both sums of the product rule, as far as they are not zero."""
+        x, b = kept
+        x_ = moved[0]
+        assert along is not None and x is not None
+        to_W: list[Pair] = []
+        to_x: list[Tensor] = []
+        if c is not None:
+            to_W.append(self.map.to_weight(c, x, self.weights[0]))
+            if self.inner[0]:
+                to_x.append(self.map.to_input(c, x, self.weights[0]))
+        if b is not None:
+            to_x.append(self.map.to_input(b, x, along[0]))
+            if x_ is not None:
+                # The bias meets no tangent: its part of this transpose is not wanted.
+                to_W.append((self.map.to_weight(b, x_, self.weights[0])[0], None))
+        return (added(to_x),), paired(to_W)
+
+
+def paired(parts: Sequence[Pair]) -> Pair | None:
+    """Their sum; a bias that is None adds nothing."""
+    if not parts:
+        return None
+    weight = added([W for W, _ in parts])
+    assert weight is not None
+    return weight, next((b for _, b in parts if b is not None), None)

@@ -1,0 +1,130 @@
+"""Bilinear maps `y = B(x, W) + b`, each with its two transposes.
+
+Everything that a channel owns acts through one of these: a convolution, a matrix, a scale.
+
+Legend: N samples, C channels, F inputs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Pair = tuple[Tensor, Tensor | None]
+"""Weight and bias, or whatever lives where they live: their tangents, their adjoints."""
+
+
+class Map(ABC):
+    """`B`, linear in its input and in its weight."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+        """`B(x, W) + b`."""
+
+    @abstractmethod
+    def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
+        """The transpose in x; of `x` itself only the shape is used."""
+
+    @abstractmethod
+    def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """The transposes in W and b; of `W` itself only the shape is used."""
+
+
+@dataclass(frozen=True)
+class Convolution(Map):
+    """One or two spatial axes, dense (`groups` False) or a kernel a channel."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    depthwise: bool
+
+    def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+        """The convolution."""
+        groups = len(W) if self.depthwise else 1
+        none = [0] * len(self.stride)
+        result: Tensor = torch.ops.aten.convolution(
+            x, W, b, self.stride, self.padding, self.dilation, False, none, groups
+        )
+        return result
+
+    def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
+        """The transposed convolution."""
+        if self.depthwise and set(self.stride) == {1}:
+            # As a convolution with the kernel turned round: half the time of torch's backward.
+            size = W.shape[2:]
+            padding = [
+                d * (k - 1) - p for d, k, p in zip(self.dilation, size, self.padding, strict=True)
+            ]
+            if min(padding) >= 0:
+                turned = W.flip(tuple(range(2, W.dim())))
+                ones = [1] * len(size)
+                result: Tensor = torch.ops.aten.convolution(
+                    g, turned, None, ones, padding, self.dilation, False, [0] * len(size), len(W)
+                )
+                return result
+        found: Tensor = self._backward(g, x, W, [True, False, False])[0]
+        return found
+
+    def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """The correlation of input and output."""
+        _, weight, bias = self._backward(g, x, W, [False, True, True])
+        return weight, bias
+
+    def _backward(self, g: Tensor, x: Tensor, W: Tensor, mask: list[bool]) -> Any:
+        groups = len(W) if self.depthwise else 1
+        none = [0] * len(self.stride)
+        geometry = (self.stride, self.padding, self.dilation, False, none, groups)
+        return torch.ops.aten.convolution_backward(g, x, W, [len(W)], *geometry, mask)
+
+
+class Matrix(Map):
+    """`x W' + b` on vectors (N, F)."""
+
+    def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+        """The product."""
+        return F.linear(x, W, b)
+
+    def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
+        """(N, C) -> (N, F)."""
+        return g @ W
+
+    def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """(C, F) and (C,)."""
+        return g.t() @ x, g.sum(0)
+
+
+class Scale(Map):
+    """`x W + b`, a number a channel: a norm in evaluation mode with no convolution before it."""
+
+    def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+        """The scaled channels."""
+        y = x * _along(W, x)
+        return y if b is None else y.add_(_along(b, x))
+
+    def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
+        """The same scale."""
+        return g * _along(W, g)
+
+    def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """(C,) and (C,)."""
+        others = [axis for axis in range(g.dim()) if axis != 1]
+        return (g * x).sum(others), g.sum(others)
+
+
+def convolution(options: Mapping[str, Any], module: nn.Module, depthwise: bool) -> Map | None:
+    """A traced convolution as a map; None where its padding is not the plain one."""
+    pads, axes = tuple(options["pads"]), len(options["stride"])
+    if pads[:axes] != pads[axes:] or getattr(module, "padding_mode", "zeros") != "zeros":
+        return None
+    return Convolution(options["stride"], pads[:axes], options["dilation"], depthwise)
+
+
+def _along(values: Tensor, x: Tensor) -> Tensor:
+    return values.view((1, -1) + (1,) * (x.dim() - 2))
