@@ -121,6 +121,12 @@ class Capturer(fx.Interpreter):
         return value
 
 
+def size(tensors: Iterable[Tensor]) -> int:
+    """Bytes that tensors hold; what several of them share is counted once."""
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
 def _checked(mean: Tensor) -> float:
     if mean.dim() != 0:
         raise ScoringError(

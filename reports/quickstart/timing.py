@@ -94,9 +94,8 @@ def main() -> None:
     subjects = {"seed": seed}
     if arguments.run is not None:
         subjects["grown"] = ea.load(arguments.run)
-    print(
-        f"{min(recipe.growth.images, len(data.train) // 2)} images, medians of {arguments.rounds} rounds"
-    )
+    images = min(recipe.growth.images, len(data.train) // 2)
+    print(f"{images} images, medians of {arguments.rounds} rounds")
     for name, model in subjects.items():
         model.to(memory_format=torch.channels_last)
         found = rounds(model, recipe, data, arguments.rounds)

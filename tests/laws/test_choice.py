@@ -299,7 +299,7 @@ def test_the_same_choice_twice(name: str) -> None:
 
 @pytest.mark.parametrize("name", SELECTORS)
 def test_room_that_gains_leave_is_filled(name: str) -> None:
-    """Where every widening with a gain is taken, channels without one fill the room that is left."""
+    """Where every widening with a gain is taken, channels without one fill the room left."""
     graph = graph_of("mobilenet_v1")
     candidates = [
         Candidate(move=ea.Split(group=group.name, channel=c), gain=1.0 if c < 4 else 0.0)
