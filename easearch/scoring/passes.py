@@ -14,8 +14,7 @@ from torch import Tensor
 
 from easearch.roles import Batches
 from easearch.scoring.capture import Captured, size
-from easearch.scoring.fields import Engine, Fields, engine
-from easearch.scoring.product import Product
+from easearch.scoring.linearised import Engine, Fields, Product, engine
 from easearch.scoring.unit import Unit
 
 Capture = Callable[[Any, Any], Captured]

@@ -30,7 +30,7 @@ from easearch.models import build
 from easearch.scoring import passes as passes_module
 from easearch.scoring.capture import Captured, Capturer
 from easearch.scoring.eigen import Ends, Exact, Lanczos
-from easearch.scoring.fields import Engine, Fields, engine
+from easearch.scoring.linearised.fields import Engine, Fields, engine
 from easearch.scoring.unit import Unit
 
 BATCH = 128

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from networks import NETWORKS, Tied, batches, sample, trained
 
 import easearch as ea
-from easearch.scoring import fields as fields_module
 from easearch.scoring.capture import Captured, Capturer
-from easearch.scoring.fields import Engine, Fields, engine
+from easearch.scoring.linearised import fields as fields_module
+from easearch.scoring.linearised.fields import Engine, Fields, engine
 from easearch.scoring.passes import Part, Passes
 from easearch.scoring.unit import Unit
 from easearch.tracing import KINDS, Kind, Role

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from easearch.scoring.fold import Fold
-from easearch.scoring.maps import Map, Pair
-from easearch.scoring.steps import Kept, Some, Step, added
+from easearch.scoring.linearised.fold import Fold
+from easearch.scoring.linearised.maps import Map, Pair
+from easearch.scoring.linearised.steps import Kept, Some, Step, added
 
 
 @dataclass(frozen=True, kw_only=True)

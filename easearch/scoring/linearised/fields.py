@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from easearch.scoring.bilinear import Bilinear
 from easearch.scoring.capture import Captured
-from easearch.scoring.maps import Pair
-from easearch.scoring.plan import plan
-from easearch.scoring.product import Moved, Product, add, gather, sum_pair
-from easearch.scoring.steps import Kept, Step
+from easearch.scoring.linearised.bilinear import Bilinear
+from easearch.scoring.linearised.maps import Pair
+from easearch.scoring.linearised.plan import plan
+from easearch.scoring.linearised.product import Moved, Product, add, gather, sum_pair
+from easearch.scoring.linearised.steps import Kept, Step
 from easearch.scoring.unit import Unit
 
 CHUNK = 2**21

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from easearch.scoring.capture import Edge
 from easearch.scoring.curvature import bent, slopes
-from easearch.scoring.maps import Pair
+from easearch.scoring.linearised.maps import Pair
 
 Kept = tuple[Tensor | None, ...]
 """What a step keeps of a batch; its meaning is the step's own."""

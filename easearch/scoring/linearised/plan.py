@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from easearch.graph import Layer
-from easearch.scoring.rules import Place, parametric, ruled, simple
-from easearch.scoring.steps import Step
+from easearch.scoring.linearised.rules import Place, parametric, ruled, simple
+from easearch.scoring.linearised.steps import Step
 from easearch.scoring.unit import Unit
 
 PARAMETRIC = ("conv", "depthwise", "linear")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from easearch.scoring.bilinear import Bilinear
-from easearch.scoring.maps import Pair
-from easearch.scoring.steps import Kept, Some, Step
+from easearch.scoring.linearised.bilinear import Bilinear
+from easearch.scoring.linearised.maps import Pair
+from easearch.scoring.linearised.steps import Kept, Some, Step
 from easearch.scoring.unit import Unit
 
 Moved = dict[str, Tensor | None]

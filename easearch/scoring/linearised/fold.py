@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from easearch.scoring.maps import Pair
+from easearch.scoring.linearised.maps import Pair
 
 Own = Mapping[str, Tensor]
 """Tensors by parameter name."""
@@ -121,21 +121,6 @@ def fold(model: nn.Module, layer: str, norm: str) -> Fold:
     mean, variance = module.running_mean, module.running_var
     assert mean is not None and variance is not None
     return Fold(layer=layer, norm=norm, held=held, mean=mean, r=torch.rsqrt(variance + module.eps))
-
-
-def affine(norm: nn.Module, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """A batch norm in evaluation mode as `x * scale + shift`: a third of the passes when
-    differentiated twice.
-    """
-    parts = {name: own.get(name, getattr(norm, name)) for name in ("weight", "bias")}
-    scale = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-    if parts["weight"] is not None:
-        scale = scale * parts["weight"]
-    shift = -norm.running_mean * scale  # type: ignore[operator]
-    if parts["bias"] is not None:
-        shift = shift + parts["bias"]
-    along = (1, -1) + (1,) * (x.dim() - 2)
-    return x * scale.view(along) + shift.view(along)
 
 
 def _rows(s: Tensor, w: Tensor | None) -> Tensor:

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easearch.graph import Layer
-from easearch.scoring.bilinear import Bilinear
 from easearch.scoring.capture import Edge
-from easearch.scoring.fold import fold
-from easearch.scoring.maps import Map, Matrix, Scale, convolution
-from easearch.scoring.steps import Bend, Plain, Step, Sum
+from easearch.scoring.linearised.bilinear import Bilinear
+from easearch.scoring.linearised.fold import fold
+from easearch.scoring.linearised.maps import Map, Matrix, Scale, convolution
+from easearch.scoring.linearised.steps import Bend, Plain, Step, Sum
 
 Linear = tuple[
     Callable[[Tensor], tuple[Tensor, Tensor | None]],
