@@ -19,7 +19,7 @@ from typing import Any
 from easearch.budget.devices import Device, find_device
 from easearch.budget.kernels import FREE
 from easearch.budget.onnx_models import folded, item_model
-from easearch.budget.runtime import CHUNK, Progress, Timing
+from easearch.budget.runtime import CHUNK, Model, Progress, Timing
 from easearch.budget.store import write_atomic
 from easearch.graph import Shape
 
@@ -98,12 +98,18 @@ class LatencyTable:
                 self.progress(start + len(keys), len(waiting))
 
 
-def repeated(device: Device, models: Sequence[bytes], rounds: int, sessions: int) -> list[Timing]:
+def repeated(
+    device: Device,
+    models: Sequence[Model],
+    rounds: int,
+    sessions: int,
+    sample: Sequence[int] | None = None,
+) -> list[Timing]:
     """Time every model in several sessions at once, and take the best.
 
     Where a session's buffers happen to lie in memory changes a depthwise convolution by up to 40 %.
     """
-    timings = device.time([*models] * sessions, rounds=rounds)
+    timings = device.time([*models] * sessions, rounds=rounds, sample=sample)
     groups = [timings[i :: len(models)] for i in range(len(models))]
     return [
         Timing(
