@@ -191,7 +191,7 @@ def rows(results: Sequence[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
                 "arm": arm,
                 "accuracy_mean": statistics.mean(accuracy),
                 "accuracy_std": statistics.stdev(accuracy) if len(accuracy) > 1 else None,
-                "against_grown_points": 100 * statistics.mean(behind),
+                "against_grown_points": round(100 * statistics.mean(behind), 2),
                 "seeds": len(accuracy),
                 "compute": statistics.mean(r[arm]["compute"] for r in results),
                 "latency_ms": statistics.mean(r[arm]["latency_ms"] for r in results),
@@ -208,12 +208,12 @@ def reading(table: Sequence[dict[str, Any]]) -> str:
     by_arm = {row["arm"]: row for row in table}
     told = []
     for arm, what in (
-        ("seed", "its own seed, trained for as many epochs"),
-        ("uniform", "uniform widths from scratch at equal compute"),
+        ("seed", "its own seed (as many epochs)"),
+        ("uniform", "uniform widths from scratch (equal compute)"),
     ):
         lead = -by_arm[arm]["against_grown_points"]
         told.append(f"{'ahead of' if lead > 0 else 'behind'} {what} by {abs(lead):.1f} points")
-    return f"Grown is {told[0]} and {told[1]} (means of {table[0]['seeds']} seeds, paired)."
+    return f"Grown is {told[0]} and {told[1]}; paired means of {table[0]['seeds']} seeds."
 
 
 def main() -> None:
@@ -225,15 +225,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("reports/quickstart"))
     arguments = parser.parse_args()
+    # Of the code that runs: what is committed meanwhile is not in it.
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(arguments.seeds):
             results.append(one_seed(arguments.recipe, seed, Path(folder)))
             print(json.dumps({"seed": seed, **results[-1]}), flush=True)
     table = rows(results)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     host = this_host().to_json()
     content = {
         "title": "The quickstart against its rivals, at one latency limit",
