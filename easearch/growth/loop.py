@@ -176,8 +176,9 @@ class Grower:
                 return plan
             self.watch(
                 Note(
-                    text=f"the first choice of widths measured {100 * (worst - 1):.1f} % over the "
-                    "limit as a whole; it was made again with a tighter one"
+                    text="measured as a whole, with a margin for safety, the first choice of widths "
+                    f"was {100 * (worst - 1):.1f} % over the limit; it was made again with a "
+                    "tighter one"
                 )
             )
             chosen = [

@@ -1,0 +1,45 @@
+"""Whole networks as measured on a device, kept like the rows of the table.
+
+A plan is measured as a whole before it is trained: kept, so that the same recipe and seed take the
+same decision the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from easearch.budget.devices import Device
+from easearch.budget.store import write_atomic
+from easearch.graph import Graph
+
+LOG = logging.getLogger(__name__)
+Measured = tuple[float, float]
+"""Milliseconds, and the A/A noise floor as a fraction of them."""
+
+
+def kept(device: Device, graph: Graph, measure: Callable[[], Measured]) -> Measured:
+    """What was measured for this very network on the device; measured now if it is new."""
+    path = device.folder / "networks.json"
+    key = hashlib.sha256(repr((graph.layers, graph.widths)).encode()).hexdigest()[:24]
+    known = _read(path)
+    if key not in known:
+        found = measure()
+        # Read again: another process may have added its own meanwhile.
+        write_atomic(path, json.dumps({**_read(path), key: found}, indent=1) + "\n")
+        return found
+    return known[key]
+
+
+def _read(path: Path) -> dict[str, Measured]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): (float(ms), float(noise)) for key, (ms, noise) in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        LOG.warning("%s is damaged (%s); measuring again", path.name, error)
+        return {}

@@ -1,0 +1,37 @@
+"""Whole networks are measured once; damage is measured again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from easearch.budget.devices import find_device
+from easearch.budget.wholes import kept
+from easearch.graph import Graph
+
+
+def test_a_network_is_measured_once_and_others_by_themselves(small: Graph) -> None:
+    device, asked = find_device("host"), []
+
+    def measure() -> tuple[float, float]:
+        asked.append(1)
+        return 0.5 + len(asked), 0.01
+
+    first = kept(device, small, measure)
+    assert kept(device, small, measure) == first
+    assert len(asked) == 1
+    wider = small.with_widths({small.growable[0].name: 16})
+    assert kept(device, wider, measure) != first
+    assert kept(device, small, measure) == first
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"a": 3}', '{"a": ["x", "y"]}'])
+def test_damage_is_measured_again(small: Graph, cache: Path, content: str) -> None:
+    device = find_device("host")
+    kept(device, small, lambda: (1.0, 0.1))
+    (file,) = cache.rglob("networks.json")
+    file.write_text(content)
+    assert kept(device, small, lambda: (2.0, 0.2)) == (2.0, 0.2)
+    assert kept(device, small, lambda: (3.0, 0.3)) == (2.0, 0.2)
