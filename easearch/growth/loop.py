@@ -176,7 +176,7 @@ class Grower:
                 return plan
             self.watch(
                 Note(
-                    text="measured as a whole, with a margin for safety, the first choice of widths "
+                    text="measured as a whole, with a safety margin, the first choice of widths "
                     f"was {100 * (worst - 1):.1f} % over the limit; it was made again with a "
                     "tighter one"
                 )
