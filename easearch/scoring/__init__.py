@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
@@ -25,7 +26,12 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
 """A criterion's name -> how it is made: `CRITERIA["unit"](step=0.02)`."""
 
 for _found in entry_points(group="easearch.criteria"):
-    CRITERIA[_found.name] = _found.load()
+    try:
+        CRITERIA.setdefault(_found.name, _found.load())
+    except Exception as _error:  # another package's fault must not take ours down
+        logging.getLogger(__name__).warning(
+            "the criterion '%s' of another package does not load: %s", _found.name, _error
+        )
 
 
 def criterion(name: str, **options: Any) -> Criterion:
