@@ -133,23 +133,18 @@ class Graph:
             known = nearest(name, self.groups)
             raise GraphError(f"the graph has no channel group '{name}'; {known}") from None
 
-    def channels(self, layout: Layout) -> int:
-        """Number of columns of a value with this layout."""
-        return sum(self.groups[segment.group].width * segment.taps for segment in layout)
+    def channels(self, layout: Layout, widths: Mapping[str, int] | None = None) -> int:
+        """Columns of a value with this layout, at the graph's own widths or at those given."""
+        given = widths or {}
+        return sum(given.get(s.group, self.groups[s.group].width) * s.taps for s in layout)
 
     def shape(self, layer: str, widths: Mapping[str, int] | None = None) -> Shape:
         """The layer with its numbers filled in, at the graph's own widths or at those given."""
         one = self.by_name[layer]
-
-        def channels(layout: Layout) -> int:
-            return sum(
-                ((widths or {}).get(s.group) or self.groups[s.group].width) * s.taps for s in layout
-            )
-
         return Shape(
             kind=one.kind,
-            in_channels=channels(one.reads),
-            out_channels=channels(one.writes),
+            in_channels=self.channels(one.reads, widths),
+            out_channels=self.channels(one.writes, widths),
             in_size=one.in_size,
             out_size=one.out_size,
             options=one.options,

@@ -12,6 +12,7 @@ from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
 from easearch.scoring.scores import Scores
 from easearch.scoring.unit import Unit
+from easearch.tracing.program import program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,9 @@ class Random:
         """A split of every channel of every growable group, best first."""
         generator = torch.Generator().manual_seed(self.seed)
         found = []
+        traced = program(model)
         for group in graph.growable:
-            unit = Unit(model, graph, group)
+            unit = Unit(model, graph, group, traced=traced)
             theta = unit.theta
             direction = torch.randn(theta.shape, generator=generator, dtype=torch.float64)
             direction = (direction / direction.norm(dim=1, keepdim=True)).to(theta)

@@ -38,6 +38,7 @@ from easearch.scoring.passes import Part, Passes
 from easearch.scoring.scope import Scope
 from easearch.scoring.scores import Scores, scoring_state
 from easearch.scoring.unit import Unit
+from easearch.tracing.program import program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,9 @@ class Splitting:
         """
         learning, judging = parts(batches, self.crossfit)
         with scoring_state(model):
-            units = [Unit(model, graph, g, self.scope) for g in graph.growable if g.readers]
+            traced = program(model)
+            groups = [group for group in graph.growable if group.readers]
+            units = [Unit(model, graph, group, self.scope, traced) for group in groups]
             units = [unit for unit in units if unit.slots]
             if not units:
                 return Scores([])

@@ -31,11 +31,17 @@ class Unit:
     """One group's part of the network, ready to be run with other numbers for its channels."""
 
     def __init__(
-        self, model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope = "unit"
+        self,
+        model: nn.Module,
+        graph: Graph,
+        group: ChannelGroup,
+        scope: Scope = "unit",
+        traced: fx.GraphModule | None = None,
     ) -> None:
+        """`traced` is the model's program, where the caller has it: one serves all groups."""
         self.graph, self.group, self.scope = graph, group, scope
         self.model = model
-        names = layer_names(program(model))
+        names = layer_names(program(model) if traced is None else traced)
         self._nodes = {name: node for node, name in names.items()}
         self._names = names
         self.layers = tuple(subgraph(graph, group, scope))

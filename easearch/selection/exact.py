@@ -10,7 +10,6 @@ is then not guaranteed, here it is.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,8 +21,8 @@ from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
 from easearch.selection.greedy import climbed
-from easearch.selection.options import Charge, Options, Pricing, filling, options, pricing
-from easearch.selection.plan import check_start, plan_of
+from easearch.selection.knapsack import Choice, planned
+from easearch.selection.options import Charge, Options, Pricing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,26 +45,12 @@ class Exact:
         Raises:
             BudgetError: the network exceeds a bound before any growth.
         """
-        started = time.perf_counter()
-        choices = options(candidates, graph, step)
-        prices = [pricing(graph, choices, bound) for bound in bounds]
-        check_start(choices, prices)
+        return planned(candidates, graph, bounds, step, "exact", self._solve)
+
+    def _solve(self, choices: Options, prices: Sequence[Pricing]) -> Choice:
         program = _Program(choices, prices)
-        choice, gap = program.solve(self.gap, self.seconds)
-        chosen = {name: choices[name][k] for name, k in choice.items()}
-        more = filling(candidates, graph, chosen, step)
-        room = [pricing(graph, more, bound) for bound in bounds]
-        filled, _ = _Program(more, room).solve(self.gap, self.seconds)
-        return plan_of(
-            graph,
-            {name: more[name][k] for name, k in filled.items()},
-            prices,
-            [price.total(filled) for price in room],
-            gap=gap,
-            solver="exact",
-            seconds=time.perf_counter() - started,
-            shadow_prices=program.shadow_prices(),
-        )
+        picked, gap = program.solve(self.gap, self.seconds)
+        return Choice(picked=picked, gap=gap, shadow_prices=program.shadow_prices)
 
 
 @dataclass

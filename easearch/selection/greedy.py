@@ -4,15 +4,14 @@ it uses.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
-from easearch.selection.options import Options, Pricing, filling, options, pricing
-from easearch.selection.plan import check_start, plan_of
+from easearch.selection.knapsack import Choice, planned
+from easearch.selection.options import Options, Pricing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,23 +28,13 @@ class Greedy:
         Raises:
             BudgetError: the network exceeds a bound before any growth.
         """
-        started = time.perf_counter()
-        choices = options(candidates, graph, step)
-        prices = [pricing(graph, choices, bound) for bound in bounds]
-        check_start(choices, prices)
-        chosen = {name: choices[name][k] for name, k in climbed(choices, prices).items()}
-        more = filling(candidates, graph, chosen, step)
-        room = [pricing(graph, more, bound) for bound in bounds]
-        filled = climbed(more, room)
-        return plan_of(
+        return planned(
+            candidates,
             graph,
-            {name: more[name][k] for name, k in filled.items()},
-            prices,
-            [price.total(filled) for price in room],
-            gap=float("inf"),
-            solver="greedy",
-            seconds=time.perf_counter() - started,
-            shadow_prices=[0.0] * len(prices),
+            bounds,
+            step,
+            "greedy",
+            lambda choices, prices: Choice(picked=climbed(choices, prices)),
         )
 
 
