@@ -22,8 +22,8 @@ FEW = 4
 """Maps of so few channels (images) are taken as they are."""
 LEAST = 0.1
 """An item keeps at least this share of its time alone."""
-BOUNDS = ((-np.inf, 0.0, 0.0), np.inf)
-"""Of `a - items * each`, `b`, `c`."""
+LOWEST = np.array([-np.inf, 0.0, 0.0])
+"""Least values of `a - items * each`, `b`, `c`."""
 HUBER = 0.02
 """Relative error from which a point counts less: some noise floors of a shared machine."""
 
@@ -77,11 +77,14 @@ def fit(points: Sequence[Point], items: int = 1) -> Affine:
     """
     ms = np.asarray([point.ms for point in points])
     columns = np.asarray([[1.0, point.rows, -point.ends] for point in points]) / ms[:, None]
-    if len({point.rows for point in points}) < 4:
-        columns[:, (0, 2)] = 0.0  # one size, or nearly, tells of one coefficient only
+    # One size, or nearly, tells of one coefficient only. (A column of zeros would leave the other
+    # two to the solver's rounding.)
+    told = [1] if len({point.rows for point in points}) < 4 else [0, 1, 2]
+    solution = np.zeros(3)
     weights = np.ones(len(points))
     for _ in range(20):
-        solution = lsq_linear(columns * weights[:, None], weights, bounds=BOUNDS).x
+        weighted = columns[:, told] * weights[:, None]
+        solution[told] = lsq_linear(weighted, weights, bounds=(LOWEST[told], np.inf)).x
         errors = np.abs(columns @ solution - 1)
         weights = np.sqrt(np.minimum(1.0, HUBER / np.maximum(errors, 1e-12)))
     a, b, c = (float(value) for value in solution)

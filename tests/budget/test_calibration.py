@@ -39,6 +39,17 @@ def test_networks_of_one_size_give_a_factor() -> None:
     assert (line.a, line.b, line.c) == pytest.approx((0.0, 1.5, 0.0))
 
 
+@pytest.mark.parametrize("rows", [(0.004158, 0.004448), (0.004044, 0.004475)])
+def test_two_sizes_give_a_factor_too(rows: tuple[float, float]) -> None:
+    points = [
+        Point(rows=rows[0], ends=0.000768, ms=0.005046999999999999),
+        Point(rows=rows[1], ends=0.001536, ms=0.005328),
+    ]
+    line = fit(points, items=5)
+    assert (line.a, line.c, line.each) == (0.0, 0.0, 0.0)
+    assert line.b == pytest.approx(1.22, rel=0.05)
+
+
 def test_ends_count_maps_of_convolutions(conv: Callable[..., Shape]) -> None:
     assert ends((conv(3, 16, 4),)) == pytest.approx(16 * 16 / 1e6)
     assert ends((conv(8, 16, 4),)) == pytest.approx(24 * 16 / 1e6)
