@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from easearch.budget import Budget, certify, measure
+    from easearch.deepening import NewLayer
     from easearch.errors import EasearchError
     from easearch.exporting import export
     from easearch.graph import ChannelGroup, Graph, Layer
     from easearch.growth.checkpoint import load, save
     from easearch.growth.surgery import apply
-    from easearch.moves import Candidate, NewNeuron, Plan, Split
+    from easearch.moves import Candidate, NewNeuron, Plan, Remove, Split
     from easearch.recipe import Recipe
     from easearch.run import Run, grow
     from easearch.scoring import Splitting, score
@@ -28,9 +29,11 @@ _HOMES = {
     "EasearchError": "errors",
     "Graph": "graph",
     "Layer": "graph",
+    "NewLayer": "deepening",
     "NewNeuron": "moves",
     "Plan": "moves",
     "Recipe": "recipe",
+    "Remove": "moves",
     "Run": "run",
     "Split": "moves",
     "Splitting": "scoring",
@@ -53,9 +56,11 @@ __all__ = [
     "EasearchError",
     "Graph",
     "Layer",
+    "NewLayer",
     "NewNeuron",
     "Plan",
     "Recipe",
+    "Remove",
     "Run",
     "Split",
     "Splitting",

@@ -21,16 +21,16 @@ from easearch.errors import BudgetError, RecipeError
 from easearch.exporting import export
 from easearch.feed import DataFeed
 from easearch.graph import Graph
-from easearch.growth.checkpoint import Architecture, save
+from easearch.growth.checkpoint import write
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
 from easearch.growth.loop import Grower, Growing
 from easearch.growth.state import State, begin
 from easearch.growth.training import Quality, Training, evaluate
-from easearch.models import build
 from easearch.recipe import Recipe
 from easearch.reporting import write_report
 from easearch.roles import Bound, Meter
 from easearch.scoring import criterion
+from easearch.seed import own_factory, seed_of
 from easearch.selection import selector
 
 REPORTED = ("latency", "macs", "params", "memory")
@@ -61,6 +61,7 @@ class Assembly:
         self.notes: list[str] = []
         self._started = time.perf_counter()
         self.device = _training_device(recipe)
+        factory = own_factory(recipe)
         self.watch(Phase(name="load", detail=recipe.data.name))
         part = recipe.data
         self.data = easearch.data.load(
@@ -74,26 +75,13 @@ class Assembly:
         )
         self.feed = DataFeed(dataset=self.data, recipe=recipe, device=self.device)
         self.sample = torch.zeros(1, *self.data.shape)
-        self.architecture = self._architecture()
-
-    def _architecture(self) -> Architecture:
-        """The seed; what the data settles (channels, classes) need not stand in the recipe."""
-        settled = {"channels": self.data.shape[0], "classes": self.data.num_classes}
-        arguments = {**settled, **self.recipe.model.arguments}
-        for name, value in settled.items():
-            if arguments[name] != value:
-                raise RecipeError(
-                    f"model.arguments.{name}: expected {value}, as {self.data.name} has, "
-                    f"got {arguments[name]}; leave it out"
-                )
-        return Architecture(
-            factory=self.recipe.model.name, arguments=arguments, input=tuple(self.data.shape)
-        )
+        self.seed = seed_of(recipe, factory, self.data)
+        self.architecture = self.seed.architecture
 
     def run(self) -> Run:
         """Seed to certificate."""
         recipe = self.recipe
-        model = build(self.architecture.factory, **self.architecture.arguments)
+        model = self.seed.build()
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         training = self._training()
         state = begin(model, self.sample.to(self.device), training)
@@ -170,7 +158,7 @@ class Assembly:
 
     def _save_stage(self, state: State) -> None:
         folder = self.folder / f"stage-{state.stage}"
-        save(state.model, self.architecture.grown(state.graph), folder)
+        write(state.model, self.architecture.grown(state.graph), folder)
 
     def _certified(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
         """Export and certify; a file over its limit sends the run back a growth."""
@@ -227,7 +215,7 @@ class Assembly:
         folder, final = self.folder, grower.state.graph
         # In torch's plain layout, as `load` gives it: the same bits come out of both.
         grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        save(grower.state.model, self.architecture.grown(final), folder)
+        write(grower.state.model, self.architecture.grown(final), folder)
         record.write_rows(folder / "history.jsonl", grower.history)
         record.write_rows(folder / "steps.jsonl", grower.steps)
         record.write_json(folder / "layers.json", record.layer_costs(meters, seed, final))

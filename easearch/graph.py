@@ -10,12 +10,13 @@ Widths live in the groups alone, so growing a graph changes groups and nothing e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from easearch.conflicts import check_channels
 from easearch.errors import GraphError, nearest
 
 if TYPE_CHECKING:
@@ -34,8 +35,25 @@ Layout = tuple[Segment, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """A tensor that a layer computes with: what the layer calls it, where the model keeps it.
+
+    `rows` is its axis along the channels that the layer writes, `columns` that along those it
+    reads; None where it has no such axis.
+    """
+
+    role: str
+    path: str
+    rows: int | None = None
+    columns: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shape:
-    """One layer with numbers filled in: all that its work, size and latency depend on. Hashable."""
+    """One layer with numbers filled in: all that its work, size and latency depend on. Hashable.
+
+    An axis is None where the value has no channels that are known: its sizes are then all of it.
+    """
 
     kind: str
     in_channels: int
@@ -43,6 +61,10 @@ class Shape:
     in_size: tuple[int, ...]
     out_size: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
+    in_axis: int | None = 1
+    out_axis: int | None = 1
+    shared: tuple[str, ...] = ()
+    """Roles of the layer's tensors that a layer before it holds already."""
 
     def __getitem__(self, option: str) -> Any:
         """The option of that name (`shape["kernel"]`)."""
@@ -53,10 +75,25 @@ class Shape:
         """Output positions a channel (1 for a vector)."""
         return math.prod(self.out_size)
 
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """All sizes of one sample that goes in, batch first."""
+        return _with_channels(self.in_size, self.in_axis, self.in_channels)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """All sizes of one sample that comes out, batch first."""
+        return _with_channels(self.out_size, self.out_axis, self.out_channels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One operation of the network, without widths: those are its groups'."""
+    """One operation of the network, without widths: those are its groups'.
+
+    `in_size` and `out_size` are a value's sizes but for the batch and the channels, which stand at
+    `in_axis` and `out_axis`. A value that no group describes has an empty layout and counts as one
+    channel of that size.
+    """
 
     name: str
     kind: str
@@ -66,6 +103,11 @@ class Layer:
     in_size: tuple[int, ...] = ()
     out_size: tuple[int, ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
+    tensors: tuple[Held, ...] = ()
+    in_axis: int = 1
+    out_axis: int = 1
+    module: str | None = None
+    """Path of the innermost module whose output this layer's is; None where it is no module's."""
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -115,6 +157,15 @@ class Graph:
                 found[source].append(layer.name)
         return MappingProxyType({name: tuple(users) for name, users in found.items()})
 
+    @cached_property
+    def _shared(self) -> Mapping[str, tuple[str, ...]]:
+        """For every layer, the roles of its tensors that a layer before it holds."""
+        first = {h.path: layer.name for layer in reversed(self.layers) for h in layer.tensors}
+        return {
+            layer.name: tuple(h.role for h in layer.tensors if first[h.path] != layer.name)
+            for layer in self.layers
+        }
+
     @property
     def widths(self) -> dict[str, int]:
         """Width of every group."""
@@ -134,8 +185,12 @@ class Graph:
             raise GraphError(f"the graph has no channel group '{name}'; {known}") from None
 
     def channels(self, layout: Layout, widths: Mapping[str, int] | None = None) -> int:
-        """Columns of a value with this layout, at the graph's own widths or at those given."""
+        """Columns of a value with this layout, at the graph's own widths or at those given; 1 where
+        no group describes it.
+        """
         given = widths or {}
+        if not layout:
+            return 1
         return sum(given.get(s.group, self.groups[s.group].width) * s.taps for s in layout)
 
     def shape(self, layer: str, widths: Mapping[str, int] | None = None) -> Shape:
@@ -148,6 +203,9 @@ class Graph:
             in_size=one.in_size,
             out_size=one.out_size,
             options=one.options,
+            in_axis=one.in_axis if one.reads else None,
+            out_axis=one.out_axis if one.writes else None,
+            shared=self._shared[layer],
         )
 
     def with_widths(self, widths: Mapping[str, int]) -> Graph:
@@ -162,25 +220,29 @@ class Graph:
             ),
         )
 
-    def after(self, moves: Iterable[Move]) -> Graph:
+    def after(self, moves: Sequence[Move]) -> Graph:
         """The graph as it will be when the moves have been applied: arithmetic only.
 
+        Moves refer to this graph; new layers come after the widths, one after the other, so that
+        one may stand behind another.
+
         Raises:
-            GraphError: a move names an unknown or frozen group, or a channel that is not there.
+            GraphError: a move names an unknown or frozen group, or a channel that is not there;
+                a channel is split twice, removed twice, or both; no channel of a group would stay;
+                a new layer has no place.
         """
+        widening = [move for move in moves if not move.deepens]
         widths = self.widths
-        for move in moves:
+        for move in widening:
             group = self.group(move.group)
             if group.frozen is not None:
                 raise GraphError(f"the channel group '{group.name}' cannot change: {group.frozen}")
-            for channel in move.channels:
-                if not 0 <= channel < group.width:
-                    raise GraphError(
-                        f"expected a channel of '{group.name}' between 0 and {group.width - 1}, "
-                        f"got {channel}"
-                    )
             widths[group.name] += move.added
-        return self.with_widths(widths)
+        check_channels(widening, self.widths)
+        graph = self.with_widths(widths)
+        for one in moves:
+            graph = one.inserted(graph) if one.deepens else graph
+        return graph
 
     def __str__(self) -> str:
         """A table that a person can read: a row a channel group."""
@@ -209,6 +271,10 @@ def offsets_in(graph: Graph, layout: Layout) -> Iterator[tuple[Segment, int]]:
     for segment in layout:
         yield segment, start
         start += graph.groups[segment.group].width * segment.taps
+
+
+def _with_channels(size: tuple[int, ...], axis: int | None, channels: int) -> tuple[int, ...]:
+    return (1, *size) if axis is None else (1, *size[: axis - 1], channels, *size[axis - 1 :])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,22 +1,25 @@
 """What growth can do to a network, what it is expected to bring, and what was chosen.
 
-A move names a channel group and says what happens to it; it knows nothing of modules. Tensors
-inside moves are on the model's device and keyed by the parameter's full name
-(`features.3.conv.weight`).
+A move names a channel group (a new layer: the layer that it stands behind) and says what happens
+to it; it knows nothing of modules. Tensors inside moves are on the model's device and keyed by the
+parameter's full name (`features.3.conv.weight`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from easearch.deepening import NewLayer
 from easearch.errors import GraphError
 
 Offset = Mapping[str, Tensor]
 """A displacement of one channel: parameter name -> tensor of the channel's own slice of that
-parameter.
+parameter. A channel with several columns (`taps`, or several places in one layout) has all of them,
+in their order, along the parameter's own axis.
 """
 
 
@@ -29,6 +32,7 @@ class Split:
     behind the group.
     """
 
+    deepens: ClassVar[Literal[False]] = False
     group: str
     channel: int
     shares: tuple[float, ...] = (0.5, 0.5)
@@ -69,6 +73,7 @@ class NewNeuron:
     `out` is empty the function is unchanged.
     """
 
+    deepens: ClassVar[Literal[False]] = False
     group: str
     into: Offset = field(default_factory=dict)
     out: Offset = field(default_factory=dict)
@@ -90,14 +95,48 @@ class NewNeuron:
         )
 
 
-Move = Split | NewNeuron
+@dataclass(frozen=True, kw_only=True)
+class Remove:
+    """Take channels away: the way back from a split or a new neuron.
+
+    Where a removed channel has an exact twin among those that stay (equal rows in every tensor that
+    the channel owns), the twin's reader columns gain its own, so that the function stays; otherwise
+    its columns go with it. At least one channel of the group must stay.
+    """
+
+    deepens: ClassVar[Literal[False]] = False
+    group: str
+    channels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse to remove nothing."""
+        if not self.channels:
+            raise GraphError(
+                f"expected one or more channels of '{self.group}' to remove, got none; leave the "
+                "move out"
+            )
+
+    @property
+    def added(self) -> int:
+        """How many channels the group gains: a negative number."""
+        return -len(self.channels)
+
+    def scaled(self, factor: float) -> Remove:
+        """The same: a removal has no step."""
+        return self
+
+
+Widening = Split | NewNeuron | Remove
+"""What changes the width of a channel group."""
+
+Move = Widening | NewLayer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
     """A move with its gain: predicted decrease of the mean loss (nats), at the move's own step."""
 
-    move: Move
+    move: Widening
     gain: float
 
 

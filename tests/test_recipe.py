@@ -56,6 +56,8 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("model.arguments.widht", 1, ["model.arguments.widht: unknown", "did you mean 'width'?"]),
         ("model.arguments.width", -1, ["model.arguments: width: expected a factor above 0"]),
         ("model.arguments.activation", "swish", ["model.arguments: ", "swish"]),
+        ("model.name", "mine:", ["model.name: expected package.module:factory, got 'mine:'"]),
+        ("model.name", "os.path", ["model.name: unknown model"]),
         ("growth.criterion", "units", ["growth.criterion: ", "did you mean 'unit'?"]),
         ("growth.selector", "greed", ["growth.selector: ", "did you mean 'greedy'?"]),
         ("growth.stages", [0.6, 0.4], ["growth.stages: expected increasing", "got [0.6, 0.4]"]),
@@ -236,3 +238,18 @@ def test_evidence_is_found_from_wherever_the_recipe_is_dumped(tmp_path: Path) ->
     (run / "recipe.yaml").write_text(recipe.dump(run))
     assert yaml.safe_load(recipe.dump(run))["evidence"] == "../../evidence.json"
     assert Recipe.load(run / "recipe.yaml") == recipe
+
+
+def test_a_factory_of_ones_own_is_named_and_not_yet_imported(tmp_path: Path) -> None:
+    """Reading a recipe imports nothing; a sweep may choose any argument of the factory."""
+    model = {"name": "no_such_module.nets:net", "arguments": {"width": 8, "acts": ["relu"]}}
+    sweep = {"model.arguments.depth": {"choices": [1, 2]}}
+    recipe = Recipe.load(write(tmp_path, model=model, sweep=sweep))
+    assert recipe.model.own
+    assert recipe.model.arguments == model["arguments"]
+    assert not Recipe.load(write(tmp_path)).model.own
+    (tmp_path / "again.yaml").write_text(recipe.dump())
+    assert Recipe.load(tmp_path / "again.yaml") == recipe
+    assert "sweep.model.nam" in refused(
+        write(tmp_path, model=model, sweep={"model.nam": {"choices": [1]}})
+    )

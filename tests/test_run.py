@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import easearch as ea
 from easearch.budget import METERS, Reading
 from easearch.budget.onnx_file import OnnxFile
 from easearch.budget.params import Params
-from easearch.errors import BudgetError, RecipeError
+from easearch.errors import BudgetError, FileFormatError, RecipeError
 from easearch.growth.events import Epoch, Event, Note, Phase, Step
 from easearch.tracing import KINDS
 
@@ -194,3 +195,72 @@ def test_refusals_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"model.arguments.classes: expected 10"):
         ea.grow(recipe(model={"name": "mobilenet_v1", "arguments": arguments}), tmp_path / "run")
     assert [entry.name for entry in tmp_path.iterdir()] == ["full"]
+
+
+OWN = """
+import torch
+from torch import nn
+
+torch.rand(3)  # drawn once, when the module is imported
+
+def net(width=8, out=10):
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, 4, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.Conv2d(width, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, out),
+    )
+
+def fails():
+    raise RuntimeError("no luck")
+
+def three_channels():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 26 * 26, 10))
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine_for_run.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine_for_run", raising=False)
+    return tmp_path
+
+
+def test_a_factory_of_ones_own_grows_from_a_recipe(own: Path) -> None:
+    model = {"name": "mine_for_run:net", "arguments": {"width": 4}}
+    plan = recipe(model=model, budget={"limits": {"macs": "2x"}})
+    run = ea.grow(plan, own / "run")
+    assert run.certificate.meets
+    assert run.summary["cost"]["macs"] > run.summary["seed_cost"]["macs"]
+    widths = json.loads((own / "run" / "architecture.json").read_text())
+    assert (widths["factory"], widths["arguments"]) == ("mine_for_run:net", {"width": 4})
+    x = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    for folder in (own / "run", own / "run" / "stage-1"):
+        with pytest.raises(FileFormatError, match="mine_for_run:net"):
+            ea.load(folder)
+        loaded = ea.load(folder, factory="mine_for_run:net")
+        if folder.name == "run":
+            assert torch.equal(loaded(x), run.model(x))
+    # the module is imported by now: what it drew when it was must not have changed the run
+    again = ea.grow(plan, own / "again").model.state_dict()
+    assert all(torch.equal(again[key], value) for key, value in run.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("mine_for_run:nett", {}, "model.name: expected package.module:factory.*'nett'"),
+        ("no_such_module:net", {}, "model.name: .*No module named 'no_such_module'"),
+        ("mine_for_run:fails", {}, "model.arguments: mine_for_run:fails failed with Runtime"),
+        ("mine_for_run:net", {"wide": 3}, "model.arguments: .*'wide'"),
+        ("mine_for_run:net", {"out": 7}, "to give 10 numbers a picture.*got .1, 7. for one"),
+        ("mine_for_run:three_channels", {}, "does not run on the data.*1, 1, 28, 28"),
+    ],
+)
+def test_a_factory_that_does_not_fit_is_refused(
+    name: str, arguments: dict[str, Any], said: str, own: Path
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        ea.grow(recipe(model={"name": name, "arguments": arguments}), own / "run")
+    assert [path.name for path in own.iterdir()] == ["mine_for_run.py"]

@@ -17,7 +17,7 @@ from scipy.optimize import lsq_linear
 
 from easearch.graph import Shape
 
-BLOCKED_KINDS = ("conv", "depthwise", "pool")
+BLOCKED_KINDS = ("conv", "depthwise", "grouped", "pool")
 FEW = 4
 """Maps of so few channels (images) are taken as they are."""
 LEAST = 0.1

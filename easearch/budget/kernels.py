@@ -6,11 +6,14 @@ from easearch.graph import Graph
 from easearch.roles import Item
 from easearch.tracing.walk import INPUT
 
-MATRIX_KINDS = ("conv", "depthwise", "linear")
-"""Kinds that take in a norm (folded into weight and bias) and an activation."""
-VIEWS = ("identity", "flatten")
+MATRIX_KINDS = (*("conv", "depthwise", "grouped", "transposed", "transposed_depthwise", "linear"),)
+"""Kinds that take in a norm (folded into weight and bias) and an activation.
+
+As ONNX Runtime 1.31 was seen to do with Conv and ConvTranspose over one, two and three axes.
+"""
+VIEWS = ("identity", "flatten", "reshape")
 """Kinds that move no numbers."""
-FREE = (INPUT, *VIEWS)
+FREE = (INPUT, "constant", *VIEWS)
 """Kinds that cost a runtime nothing."""
 FOLLOWERS = ("batch_norm", "activation")
 

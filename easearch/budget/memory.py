@@ -12,14 +12,17 @@ from easearch.roles import Item
 from easearch.tracing.walk import INPUT
 
 BYTES = 4
+ELEMENTWISE = ("activation", "prelu", "add", "mul")
+"""Kinds that change number by number; with one input they need no other place for the result."""
 
 
 class Memory(LayerMeter):
     """Peak activation memory by liveness, layers taken in the graph's own order.
 
     A value lives from the layer that makes it to the last that uses it; outputs live to the end.
-    Flattening and dropout are views. A norm right behind a convolution and an activation work in
-    place where nobody else needs their input. Weights are not counted: `params` has them.
+    Reshapes and dropout are views; permutations, parts and concatenations are copies. A norm right
+    behind a convolution, an activation and arithmetic with a number or a parameter work in place
+    where nobody else needs their input. Weights are not counted: `params` has them.
     """
 
     name = "memory"
@@ -75,4 +78,4 @@ def _in_place(graph: Graph, layer: Layer) -> bool:
         source = graph.by_name[source.inputs[0]]
     alone = len(graph.consumers[source.name]) == 1 == len(graph.consumers[layer.inputs[0]])
     behind_matrix = layer.kind == "batch_norm" and source.kind in MATRIX_KINDS
-    return alone and source.kind != INPUT and (layer.kind == "activation" or behind_matrix)
+    return alone and source.kind != INPUT and (layer.kind in ELEMENTWISE or behind_matrix)

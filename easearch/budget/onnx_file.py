@@ -152,7 +152,23 @@ class OnnxFile:
             return math.prod(self._shape(node.output[0])) * self._shape(node.input[0])[axis]
         if node.op_type in _PRODUCTS:
             return math.prod(self._shape(node.output[0])) * self._shape(node.input[0])[-1]
+        if node.op_type == "Einsum":
+            return math.prod(self._letters(node).values())
         return 0
+
+    def _letters(self, node: Any) -> dict[str, int]:
+        """Sizes along every letter of an Einsum of two tensors, and along what "..." stands for."""
+        (equation,) = (a.s.decode() for a in node.attribute if a.name == "equation")
+        terms = equation.split("->")[0].split(",")
+        sizes: dict[str, int] = {}
+        for term, name in zip(terms, node.input, strict=True):
+            before, _, behind = term.strip().partition("...")
+            shape = self._shape(name)
+            spread = shape[len(before) : len(shape) - len(behind)] if "..." in term else ()
+            sizes |= dict(zip(before, shape, strict=False))
+            sizes |= dict(zip(reversed(behind), reversed(shape), strict=False))
+            sizes |= {f"...{i}": n for i, n in enumerate(reversed(spread)) if n > 1}
+        return sizes
 
     def _stored(self, name: str, makers: dict[str, Any]) -> str:
         while name in makers and makers[name].op_type in _PASSING:

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 VIEWS = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout")
-ACTIVATIONS = ("Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Gelu")
+ACTIVATIONS = (
+    *("Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Gelu", "PRelu"),
+    *("Elu", "Selu", "Celu", "Mish", "Softplus", "Softsign", "Shrink", "Abs", "Neg", "Exp", "Log"),
+    *("Sqrt", "Erf", "Sin", "Cos", "Reciprocal", "Pow"),
+)
+ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+"""With weights and constants, these are element-wise functions of one value."""
 MATRIX = ("Conv", "Gemm", "MatMul")
 
 
@@ -76,11 +82,20 @@ def _overwrites(
         return None
     if step.type == "Mul" and len(step.inputs) == 2:
         return _gated(step, maker, users)
-    alone = len(users[source]) == 1
+    alone = _alone(source, maker, users)
+    if step.type in ARITHMETIC:
+        return source if alone and len(step.inputs) == 1 else None
     if step.type in ACTIVATIONS:
         return source if alone or _gate_of(step, users) else None
     behind_matrix = step.type == "BatchNormalization" and maker[source].type in MATRIX
     return source if alone and behind_matrix else None
+
+
+def _alone(name: str, maker: Mapping[str, Step], users: Mapping[str, list[Step]]) -> bool:
+    """Whether one step alone uses a value, or anything that it is a view of; inputs stay."""
+    while name in maker and maker[name].type in VIEWS and len(users[name]) == 1:
+        name = maker[name].inputs[0]
+    return name in maker and len(users[name]) == 1
 
 
 def _gate_of(step: Step, users: Mapping[str, list[Step]]) -> bool:

@@ -27,8 +27,7 @@ IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 def item_model(shapes: tuple[Shape, ...], seed: int = 0) -> bytes:
     """A model that executes one item: its first layer's inputs in, its last layer's output out."""
     build = _Build(seed)
-    arity = max(1, _arity(shapes[0]))
-    values = [build.input(f"x{i}", shapes[0].in_channels, shapes[0].in_size) for i in range(arity)]
+    values = [build.input(f"x{i}", size) for i, size in enumerate(input_shapes(shapes[0]))]
     for number, shape in enumerate(folded(shapes)):
         values = [build.layer(f"layer{number}", shape, values)]
     build.output(values[0], shapes[-1])
@@ -53,11 +52,14 @@ def whole_model(graph: Graph, seed: int = 0) -> bytes:
     for layer in graph.layers:
         shape = graph.shape(layer.name)
         if layer.kind == INPUT:
-            values[layer.name] = build.input(layer.name, shape.out_channels, shape.out_size)
+            values[layer.name] = build.input(layer.name, shape.out_shape)
         elif layer.name in skipped:
             values[layer.name] = values[layer.inputs[0]]
         else:
             sources = [values[source] for source in layer.inputs]
+            # What the model computes from its own tensors alone is no layer, but a constant.
+            constant = input_shapes(shape)[len(sources) :]
+            sources += [build.weight(f"{layer.name}:x{i}", s) for i, s in enumerate(constant)]
             values[layer.name] = build.layer(layer.name, shape, sources)
     for name in dict.fromkeys(
         layer.name for layer in graph.layers if not graph.consumers[layer.name]
@@ -94,7 +96,34 @@ def _reason(graph: Graph, layer: Layer) -> str:
     return known[0] if known else "easearch cannot follow it"
 
 
+def input_shapes(shape: Shape) -> list[tuple[int, ...]]:
+    """Sizes of each tensor that a layer reads, as far as its shape alone can tell.
+
+    Of several, those of the option `operands` (whole), or of `sizes` (all but batch and channels);
+    those of a concatenation are taken to be equal shares of the sum, all others to be like the
+    first.
+    """
+    options, many = dict(shape.options), _arity(shape)
+    if "operands" in options:
+        return list(options["operands"][:many])
+    if "sizes" in options:
+        return [_sized(shape, size) for size in options["sizes"]]
+    if shape.kind == "concat":
+        whole, axis = shape.out_shape, len(shape.out_shape) + options["axis"]
+        shares = [whole[axis] // many + (i < whole[axis] % many) for i in range(many)]
+        return [(*whole[:axis], share, *whole[axis + 1 :]) for share in shares]
+    return [shape.in_shape] * many
+
+
+def _sized(shape: Shape, size: tuple[int, ...]) -> tuple[int, ...]:
+    whole = (1, *size)
+    if shape.in_axis is None:
+        return whole
+    return (*whole[: shape.in_axis], shape.in_channels, *whole[shape.in_axis :])
+
+
 def _arity(shape: Shape) -> int:
+    """How many tensors a layer reads."""
     names = [name for op in KINDS[shape.kind].ops(shape) for name in op.inputs]
     return 1 + max((int(name[1:] or 0) for name in names if name.startswith("x")), default=0)
 
@@ -109,14 +138,20 @@ class _Build:
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
 
-    def input(self, name: str, channels: int, size: Sequence[int]) -> str:
-        """Declare an input (1, channels, *size)."""
-        self.inputs.append(_value(name, channels, size))
+    def input(self, name: str, sizes: Sequence[int]) -> str:
+        """Declare an input of those sizes."""
+        self.inputs.append(_value(name, sizes))
         return name
 
     def output(self, name: str, shape: Shape) -> None:
         """Declare a value as an output of the model."""
-        self.outputs.append(_value(name, shape.out_channels, shape.out_size))
+        self.outputs.append(_value(name, shape.out_shape))
+
+    def weight(self, name: str, sizes: tuple[int, ...]) -> str:
+        """Keep random numbers in the model."""
+        array = self._normal(name, sizes)
+        self.weights.append(numpy_helper.from_array(array, name))
+        return name
 
     def layer(self, name: str, shape: Shape, inputs: Sequence[str]) -> str:
         """Append a layer's operators; return the name of its output."""
@@ -138,19 +173,25 @@ class _Build:
     def _constants(self, name: str, op: Op) -> list[str]:
         arrays = [self._random(f"{name}:{i}", op, i) for i in range(len(op.weights))]
         arrays += [np.float32(scalar) for scalar in op.scalars]
+        arrays = [np.asarray(array, np.float32) for array in arrays]
+        arrays += [np.asarray(numbers, np.int64) for numbers in op.integers]
         names = [f"{name}:{i}" for i in range(len(arrays))]
         for key, array in zip(names, arrays, strict=True):
-            self.weights.append(numpy_helper.from_array(np.asarray(array, np.float32), key))
+            self.weights.append(numpy_helper.from_array(array, key))
         return names
 
     def _random(self, name: str, op: Op, number: int) -> Any:
-        shape = op.weights[number]
-        draw = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
         if op.type == "BatchNormalization" and number == 3:
-            return draw.uniform(0.5, 1.5, shape)  # a variance
+            return self._draw(name).uniform(0.5, 1.5, op.weights[number])  # a variance
+        return self._normal(name, op.weights[number])
+
+    def _normal(self, name: str, shape: tuple[int, ...]) -> Any:
         # Values keep their size from layer to layer, so none becomes denormal, which would be slow.
         scale = 1 / math.sqrt(max(1, math.prod(shape[1:])))
-        return draw.standard_normal(shape, dtype=np.float32) * np.float32(scale)
+        return self._draw(name).standard_normal(shape, dtype=np.float32) * np.float32(scale)
+
+    def _draw(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
     def serialized(self) -> bytes:
         """The finished model."""
@@ -160,11 +201,13 @@ class _Build:
         return bytes(model.SerializeToString())
 
 
-def _value(name: str, channels: int, size: Sequence[int]) -> Any:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, *size])
+def _value(name: str, sizes: Sequence[int]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(sizes))
 
 
 def _source(key: str, inputs: Sequence[str], made: Sequence[str]) -> str:
+    if not key:
+        return ""  # an optional input that is left out
     return inputs[int(key[1:] or 0)] if key.startswith("x") else made[int(key)]
 
 

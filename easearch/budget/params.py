@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from easearch.budget.meter import KindMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
-from easearch.graph import Graph, Shape
+from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS
+
+BUFFERS = ("running_mean", "running_var")
+"""Roles of tensors that are not trained."""
 
 
 class Params(KindMeter):
@@ -18,13 +21,31 @@ class Params(KindMeter):
     unit = "params"
 
     def count(self, shape: Shape) -> int:
-        """The kind's own count."""
-        return KINDS[shape.kind].params(shape) if shape.kind in KINDS else 0
+        """The kind's own count, without the tensors that a layer before it holds already.
+
+        Of weight and bias one alone may be shared; a bias is one number a channel written.
+        """
+        if shape.kind not in KINDS:
+            return 0
+        everything, options = KINDS[shape.kind].params(shape), dict(shape.options)
+        shared = set(shape.shared) - set(BUFFERS)
+        biased = options.get("bias", options.get("affine", False))
+        if not shared:
+            return everything
+        if shared == {"bias"}:
+            return everything - shape.out_channels
+        return shape.out_channels if biased and shared == {"weight"} else 0
 
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
-        """One moment: every layer that owns parameters; a module called twice owns them once."""
+        """One moment: every layer that owns parameters. A tensor is the first holder's."""
         (items,) = super().moments(graph)
-        return (tuple(item for item in items if not _repeats(graph, item[0])),)
+        unknown = self.uncounted(graph)
+        return (tuple(item for item in items if item[0] not in unknown),)
+
+    def uncounted(self, graph: Graph) -> tuple[str, ...]:
+        """Opaque layers, and those behind them whose channels nobody knows."""
+        unknown = (layer.name for layer in graph.layers if _unknown(layer))
+        return tuple(dict.fromkeys((*super().uncounted(graph), *unknown)))
 
     def on_file(self, file: OnnxFile) -> Reading:
         """Numbers in the file's weights."""
@@ -34,6 +55,5 @@ class Params(KindMeter):
         )
 
 
-def _repeats(graph: Graph, layer: str) -> bool:
-    path, _, call = layer.rpartition("@")
-    return call.isdigit() and path in graph.by_name
+def _unknown(layer: Layer) -> bool:
+    return not layer.writes and any(held.rows is not None for held in layer.tensors)

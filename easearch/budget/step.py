@@ -99,6 +99,7 @@ def _conv(kind: str, ins: int, outs: int, kernel: int, size: int) -> Shape:
         "pads": (kernel // 2,) * 4,
         "dilation": (1, 1),
         "bias": True,
+        **({"each": 1} if kind == "depthwise" else {}),
     }
     return Shape(
         kind=kind,

@@ -134,9 +134,11 @@ def item_key(item: Item) -> str:
 
 def _shape_key(shape: Shape) -> str:
     ins, outs = ("x".join(map(str, size)) or "1" for size in (shape.in_size, shape.out_size))
+    axes = (shape.in_axis, shape.out_axis)
+    where = [] if axes == (1, 1) else [f"axes={'>'.join(str(axis or '-') for axis in axes)}"]
     options = (f"{name}={_text(value)}" for name, value in shape.options)
     return " ".join(
-        [f"{shape.kind} {shape.in_channels}>{shape.out_channels} {ins}>{outs}", *options]
+        [f"{shape.kind} {shape.in_channels}>{shape.out_channels} {ins}>{outs}", *where, *options]
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from easearch.cli.check import check
 from easearch.cli.doctor import doctor
 from easearch.cli.export import export
 from easearch.cli.grow import grow
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 EXAMPLES: dict[Callable[..., None], str] = {
     grow: "easearch grow recipes/quickstart.yaml --set training.epochs=4 --out runs/first",
+    check: "easearch check mobilenet_v1 --input 3x32x32",
     measure: "easearch measure mobilenet_v1 --set width=0.5 --input 1x28x28",
     export: "easearch export runs/first --out model.onnx",
     report: "easearch report runs/first",

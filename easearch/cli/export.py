@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from easearch.cli.options import Json
+from easearch.cli.options import Factory, Json
 from easearch.cli.output import plain, print_json, print_rows, working
 
 SAMPLES, SEED = 2, 0
@@ -20,6 +20,7 @@ def export(
         str | None,
         typer.Option("--input", metavar="CxHxW", help="One input; default: as it learned."),
     ] = None,
+    factory: Factory = None,
     as_json: Json = False,
 ) -> None:
     """Write the network of a run as ONNX, and check that the file computes the same."""
@@ -31,7 +32,7 @@ def export(
         from easearch.exporting import export as write
         from easearch.growth.checkpoint import load, read_architecture
 
-        model = load(run).eval()
+        model = load(run, factory=factory)
         shape = read_size(size) if size else read_architecture(run).input
         # any numbers but zeros: parity on zeros proves little
         sample = torch.randn(SAMPLES, *shape, generator=torch.Generator().manual_seed(SEED))

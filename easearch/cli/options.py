@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,21 @@ Set = Annotated[
     typer.Option("--set", metavar="FIELD=VALUE", help="Change a field; may be given many times."),
 ]
 
+Model = Annotated[
+    str,
+    typer.Argument(help="A seed, a run folder, or package.module:factory.", show_default=False),
+]
+Size = Annotated[
+    str | None,
+    typer.Option("--input", metavar="CxHxW", help="One input; seeds: 28 pixels a side."),
+]
+Factory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:NAME", help="Imported to load a run folder that your own factory began."
+    ),
+]
+
 
 def overrides(words: Iterable[str] | None) -> dict[str, Any]:
     """The values of `--set`; one that cannot be read is a usage error."""
@@ -26,6 +42,12 @@ def overrides(words: Iterable[str] | None) -> dict[str, Any]:
         return parse_overrides(words or ())
     except EasearchError as error:
         raise typer.BadParameter(str(error), param_hint="--set") from None
+
+
+def check_size(model: str, size: str | None) -> None:
+    """A factory says no input size: without `--input` it is a usage error."""
+    if ":" in model and not Path(model).is_dir() and size is None:
+        raise typer.BadParameter("a factory says no input size; give one", param_hint="--input")
 
 
 def check_at_least_one(value: int) -> int:

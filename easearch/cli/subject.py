@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easearch.errors import EasearchError, GraphError, nearest
+from easearch.errors import GraphError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,27 +26,32 @@ class Subject:
     sample: Tensor
 
 
-def find_subject(text: str, arguments: Mapping[str, Any], size: str | None) -> Subject:
+def find_subject(
+    text: str, arguments: Mapping[str, Any], size: str | None, factory: str | None = None
+) -> Subject:
     """The model that the text names, and a sample of `size` (`1x28x28`) or of what it learned from.
 
-    Raises `EasearchError` for a model that cannot be had, saying the nearest known name.
+    `factory` makes the network of a run folder that is not of a seed. Raises `EasearchError` for a
+    model that cannot be had, saying the nearest known name.
     """
     import torch
 
+    from easearch.factories import FORM, find_factory, made
     from easearch.models import SEEDS
+
+    if factory is not None and not Path(text).is_dir():
+        raise GraphError(f"--factory makes the network of a run folder, '{text}' is none")
 
     if text in SEEDS:
         model = _made(text, arguments)
         shape = read_size(size) if size else (int(arguments.get("channels", 1)), SIDE, SIDE)
     elif Path(text).is_dir():
-        model, shape = _from_run(Path(text), arguments, size)
+        model, shape = _from_run(Path(text), arguments, size, factory)
     elif ":" in text:
-        model, shape = _from_factory(text, arguments), read_size(size or "")
+        model, shape = made(find_factory(text), arguments, text), read_size(size or "")
     else:
         known = nearest(text, SEEDS)
-        raise GraphError(
-            f"expected a seed, a run folder, or package.module:factory, got '{text}'; {known}"
-        )
+        raise GraphError(f"expected a seed, a run folder, or {FORM}, got '{text}'; {known}")
     model.eval()
     return Subject(name=text, model=model, sample=torch.zeros(1, *shape))
 
@@ -70,7 +73,7 @@ def _made(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def _from_run(
-    folder: Path, arguments: Mapping[str, Any], size: str | None
+    folder: Path, arguments: Mapping[str, Any], size: str | None, factory: str | None
 ) -> tuple[nn.Module, tuple[int, ...]]:
     from easearch.growth.checkpoint import load, read_architecture
 
@@ -78,27 +81,5 @@ def _from_run(
         raise GraphError(
             f"--set changes a seed, but '{folder}' is a finished network; leave it out"
         )
-    model = load(folder)
+    model = load(folder, factory=factory)
     return model, read_size(size) if size else read_architecture(folder).input
-
-
-def _from_factory(text: str, arguments: Mapping[str, Any]) -> nn.Module:
-    from torch import nn
-
-    module_name, _, attribute = text.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m` does: a user's own file lies where they stand
-        sys.path.insert(0, here)
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise GraphError(f"expected package.module:factory, got '{text}': {error}") from None
-    try:
-        model = factory(**arguments)
-    except EasearchError:
-        raise
-    except Exception as error:
-        raise GraphError(f"{text} failed with {type(error).__name__}: {error}") from None
-    if not isinstance(model, nn.Module):
-        raise GraphError(f"expected {text} to return an nn.Module, got a {type(model).__name__}")
-    return model

@@ -1,118 +1,125 @@
 """Saved networks: `architecture.json` says how to build one, `model.safetensors` holds its numbers.
-No pickle.
-
-The architecture is a seed's name (or the import path of a user's factory) with its arguments, the
-shape of one input, and the width of every channel group: the seed is built, its groups are set to
-those widths, the weights are loaded.
+No pickle, and nothing that a file names is imported by itself: a folder may come from a stranger.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-from easearch.errors import FileFormatError
-from easearch.graph import Graph
-from easearch.growth.surgery import resize
-from easearch.models import build
+from easearch.errors import FileFormatError, GraphError, nearest
+from easearch.factories import FORM, Factory, find_factory, is_import_path
+from easearch.growth.architecture import (
+    ARCHITECTURE,
+    Architecture,
+    read_architecture,
+    recorded,
+)
+from easearch.growth.distrust import Shapes, check_same, file_in, shapes_of
+from easearch.models import SEEDS
 from easearch.tracing import trace
 
-ARCHITECTURE = "architecture.json"
+__all__ = ["ARCHITECTURE", "WEIGHTS", "Architecture", "load", "read_architecture", "save", "write"]
+
 WEIGHTS = "model.safetensors"
-FORMAT = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """How to build a network: its seed and the widths that it has grown to."""
+def save(
+    model: nn.Module,
+    path: Path | str,
+    *,
+    sample: Tensor,
+    factory: Factory | str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> None:
+    """Save a network that was grown by hand, so that `load` builds it again.
 
-    factory: str
-    """A seed's name."""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    input: tuple[int, ...]
-    """Shape of one input, without the batch."""
-    widths: Mapping[str, int] = field(default_factory=dict)
-    format: int = FORMAT
+    Args:
+        model: the network; traced for its widths, left as it was.
+        path: the folder (made if missing).
+        sample: an input (N, C, ...).
+        factory: what built the network before it grew: a function, `package.module:factory`, or a
+            seed's name. Its import path is recorded where it has one; without, `load` asks for it.
+        arguments: what it was called with; as JSON can hold them.
 
-    def sample(self) -> torch.Tensor:
-        """An input of zeros, batch 1."""
-        return torch.zeros(1, *self.input)
-
-    def build(self, factory: Callable[..., nn.Module] | None = None) -> nn.Module:
-        """The network at its widths, its weights not yet meaningful.
-
-        Raises:
-            FileFormatError: the seed is unknown, or has no such groups.
-        """
-        try:
-            seed = (
-                build(self.factory, **self.arguments)
-                if factory is None
-                else factory(**self.arguments)
-            )
-            graph = trace(seed, self.sample())
-            return resize(seed, graph, self.widths)
-        except (TypeError, ValueError) as error:
-            raise FileFormatError(f"{ARCHITECTURE} does not describe a network: {error}") from error
-
-    def grown(self, graph: Graph) -> Architecture:
-        """The same seed at this graph's widths."""
-        return Architecture(
-            factory=self.factory, arguments=self.arguments, input=self.input, widths=graph.widths
-        )
+    Raises:
+        FileFormatError: the factory does not build this network; nothing is written then.
+        GraphError: the model cannot be traced, or the factory cannot be found.
+    """
+    if not isinstance(sample, Tensor):
+        raise GraphError(f"expected one tensor as sample, got a {type(sample).__name__}")
+    architecture = Architecture(
+        factory=recorded(factory),
+        arguments=dict(arguments or {}),
+        input=tuple(sample.shape[1:]),
+    ).grown(trace(model, sample))
+    if factory is not None:
+        with torch.random.fork_rng():  # what is drawn for this check is not the user's
+            again = architecture.build(_callable(factory))
+        told = f"{architecture.factory or 'the factory'} does not build this network again"
+        check_same(shapes_of(again), shapes_of(model), told)
+    write(model, architecture, path)
 
 
-def save(model: nn.Module, architecture: Architecture, folder: Path | str) -> None:
+def write(model: nn.Module, architecture: Architecture, folder: Path | str) -> None:
     """Write both files into the folder (made if missing), each at once or not at all."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        text = json.dumps(asdict(architecture), indent=1) + "\n"
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"expected arguments as JSON can hold them (numbers, text, lists, mappings): {error}"
+        ) from None
     # Copies: the format refuses tensors that share their memory, and tied layers do.
     tensors = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in model.state_dict().items()
     }
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as drafts:
         save_file(tensors, Path(drafts) / WEIGHTS)
-        (Path(drafts) / ARCHITECTURE).write_text(json.dumps(asdict(architecture), indent=1) + "\n")
+        (Path(drafts) / ARCHITECTURE).write_text(text, encoding="utf-8")
         for name in (WEIGHTS, ARCHITECTURE):
             (Path(drafts) / name).replace(folder / name)
 
 
-def load(path: Path | str, *, factory: Callable[..., nn.Module] | None = None) -> nn.Module:
+def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module:
     """The network saved in a run folder, a stage of one, or by `save`; in evaluation mode, on the
     CPU.
 
     Args:
         path: the folder.
-        factory: builds the seed when it is not one of easearch's own; takes the saved arguments.
+        factory: builds the seed when it is not one of easearch's own; takes the saved arguments. A
+            function, or `package.module:factory`, which is then imported.
 
     Raises:
-        FileFormatError: a file is missing, damaged, or the two do not belong together.
+        FileFormatError: a file is missing, damaged, or the two do not belong together; or the
+            network is not of a seed, and no factory is given.
     """
     folder = Path(path)
-    model = read_architecture(folder).build(factory)
+    architecture = read_architecture(folder)
+    if factory is None:
+        _check_seed(architecture, folder)
+    file = file_in(folder, WEIGHTS)
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise FileFormatError(f"expected {WEIGHTS} in {folder}, found none") from None
-    except SafetensorError as error:
-        raise FileFormatError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from None
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    got = {name: tuple(t.shape) for name, t in tensors.items()}
-    for name in sorted(expected.keys() | got.keys()):
-        if expected.get(name) != got.get(name):
+        model = architecture.build(_callable(factory), _header(file))
+    except FileFormatError as error:
+        raise FileFormatError(f"{folder}: {error}") from error
+    tensors = load_file(file)
+    for name, own in model.state_dict().items():
+        if own.is_floating_point() != tensors[name].is_floating_point():
             raise FileFormatError(
-                f"{folder / WEIGHTS}: expected {name} of shape {expected.get(name, 'absent')}, "
-                f"got {got.get(name, 'absent')}; the two files are not of one network"
+                f"{file}: expected {name} of {own.dtype}, got {tensors[name].dtype}; "
+                "the two files are not of one network"
             )
     dtypes = {t.dtype for t in tensors.values() if t.is_floating_point()}
     if len(dtypes) == 1:
@@ -121,32 +128,35 @@ def load(path: Path | str, *, factory: Callable[..., nn.Module] | None = None) -
     return model.eval()
 
 
-def read_architecture(folder: Path | str) -> Architecture:
-    """The architecture saved in a folder.
+def _callable(factory: Factory | str | None) -> Factory | None:
+    """What builds the seed; None for a seed of easearch's own."""
+    if not isinstance(factory, str):
+        return factory
+    return SEEDS[factory] if factory in SEEDS else find_factory(factory)
 
-    Raises:
-        FileFormatError: it is missing, or is not one.
-    """
-    file = Path(folder) / ARCHITECTURE
-    try:
-        content = json.loads(file.read_text())
-        architecture = Architecture(
-            factory=str(content["factory"]),
-            arguments=dict(content["arguments"]),
-            input=tuple(int(n) for n in content["input"]),
-            widths={str(name): int(width) for name, width in content["widths"].items()},
-            format=int(content["format"]),
-        )
-    except FileNotFoundError:
-        raise FileFormatError(f"expected {ARCHITECTURE} in {Path(folder)}, found none") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{file} is not an architecture: {error!r}") from None
-    if architecture.format != FORMAT:
+
+def _check_seed(architecture: Architecture, folder: Path) -> None:
+    """Refuse a network that is not of a seed: its factory has to be named by the user."""
+    name = architecture.factory
+    if name in SEEDS:
+        return
+    if name and not is_import_path(name):
         raise FileFormatError(
-            f"{file}: expected format {FORMAT}, got {architecture.format}; "
-            "read it with the version of easearch that wrote it"
+            f"{folder / ARCHITECTURE}: expected a seed or {FORM}, got {name!r}; "
+            f"{nearest(name, SEEDS)}"
         )
-    for size in (*architecture.input, *architecture.widths.values()):
-        if size < 1:
-            raise FileFormatError(f"{file}: expected sizes and widths of 1 or more, got {size}")
-    return architecture
+    made_by = f"{name}, which is not imported unasked" if name else "a function without a name"
+    raise FileFormatError(
+        f"the network in {folder} is made by {made_by}; if you trust it, pass it: "
+        "ea.load(path, factory=that_function), or on the command line "
+        f"--factory {name or FORM}"
+    )
+
+
+def _header(file: Path) -> Shapes:
+    """Shapes of the tensors of a file, without reading the tensors."""
+    try:
+        with safe_open(file, framework="pt") as content:
+            return {name: tuple(content.get_slice(name).get_shape()) for name in content.keys()}
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(f"{file} is not a safetensors file: {error}") from None

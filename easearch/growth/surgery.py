@@ -1,16 +1,17 @@
-"""Growing a real network: every tensor is gathered once along its channel axes, after its group's
-lineage.
+"""Growing a real network: every tensor is gathered once along its channel axes, after its groups'
+lineages.
 
 Rows first, with the offspring's offsets, then columns, times the shares: so that a channel that is
 itself read by a split layer keeps its displacement (docs/methods.md, 6). Signs and shares go to the
-linear readers alone.
+linear readers alone. New tensors are made before the model is copied, and the copy takes them in
+place of the old ones: none is copied twice, and one that several layers share is shared again.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
@@ -18,10 +19,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from easearch.errors import GraphError
-from easearch.graph import Graph, Layer, Layout
-from easearch.growth.lineage import Axis, Lineage, axis_of, lineages, resizing
+from easearch.graph import Graph, Held, Layout
+from easearch.growth.carrying import carried
+from easearch.growth.deeper import deepen
+from easearch.growth.lineage import Axis, Lineage, axis_of, lineages, memory_format, resizing
+from easearch.growth.twins import twins
 from easearch.moves import Move
-from easearch.tracing import KINDS, Kind
+from easearch.tracing import KINDS
 
 
 @overload
@@ -41,16 +45,22 @@ def apply(
     Args:
         model: the model of which `graph` is the trace.
         graph: its graph.
-        moves: any number, on any groups; each channel is split at most once.
-        optimizer: carried over when given. Rows copy their parent's state; columns too, and their
-            momentum is shared out like the weights, so that the next step moves the function as it
-            would have before.
+        moves: any number, on any groups; each channel is split or removed at most once. New layers
+            come after the widths.
+        optimizer: carried over when given, with its state (see `carrying`).
 
     Raises:
-        GraphError: a move does not fit the graph, or the graph does not fit the model.
+        GraphError: a move does not fit the graph, the graph does not fit the model, or the
+            optimizer's state cannot follow.
     """
     graph.after(moves)
-    return _rebuilt(model, graph, lineages(graph, moves), optimizer)
+    changed = lineages(graph, moves, twins(graph, moves, _tensors(model)))
+    grown = _rebuilt(model, graph, changed)
+    widened = graph.with_widths({name: line.width for name, line in changed.items()})
+    inserted = deepen(grown.model, widened, moves)
+    if optimizer is None:
+        return grown.model
+    return grown.model, carried(optimizer, grown.new, grown.follow, inserted)
 
 
 def resize(model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> nn.Module:
@@ -59,57 +69,17 @@ def resize(model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> nn.Modu
     It is the frame into which saved weights are loaded.
     """
     graph.with_widths(widths)
-    resized = _rebuilt(model, graph, resizing(graph, widths), None)
-    assert isinstance(resized, nn.Module)
-    return resized
+    return _rebuilt(model, graph, resizing(graph, widths)).model
 
 
-def _rebuilt(
-    model: nn.Module, graph: Graph, changed: Mapping[str, Lineage], optimizer: Optimizer | None
-) -> nn.Module | tuple[nn.Module, Optimizer]:
-    wider = copy.deepcopy(model)
-    replaced: dict[str, _Tensor] = {}
-    for layer, kind, module in _layers(wider, graph, changed):
-        for tensor in _tensors(layer, kind, module, graph, changed):
-            old = getattr(module, tensor.name)
-            new = tensor.grown(old.detach(), offsets=True)
-            if isinstance(old, nn.Parameter):
-                new = nn.Parameter(new, requires_grad=old.requires_grad)
-            setattr(module, tensor.name, new)
-            replaced[f"{layer.name}.{tensor.name}"] = tensor
-        after = {name: lineage.width for name, lineage in changed.items()}
-        shape = graph.shape(layer.name, after)
-        kind.resize(module, shape.in_channels, shape.out_channels)
-    if optimizer is None:
-        return wider
-    return wider, _carried(optimizer, model, wider, replaced)
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """How one tensor follows the moves."""
 
-
-def _layers(
-    model: nn.Module, graph: Graph, changed: Mapping[str, Lineage]
-) -> Iterator[tuple[Layer, Kind, nn.Module]]:
-    """The layers that own tensors and touch a group that changes."""
-    modules = dict(model.named_modules())
-    for layer in graph.layers:
-        kind = KINDS.get(layer.kind)
-        if kind is None or not any(group in changed for group in layer.groups):
-            continue
-        if kind.out_axes or kind.in_axes:
-            if not isinstance(modules.get(layer.name), kind.modules):
-                raise GraphError(
-                    f"expected a {kind.name} at '{layer.name}', as in the graph, got "
-                    f"{type(modules.get(layer.name)).__name__}; trace this model, use its own graph"
-                )
-            yield layer, kind, modules[layer.name]
-
-
-class _Tensor:
-    """One tensor of a layer: how its rows and columns come from the old ones."""
-
-    def __init__(
-        self, name: str, key: str, born: float, rows: Axis | None, columns: Axis | None
-    ) -> None:
-        self.name, self.key, self.born, self.rows, self.columns = name, key, born, rows, columns
+    path: str
+    born: float
+    rows: Axis | None
+    columns: Axis | None
 
     def grown(self, old: Tensor, *, offsets: bool = False, shared: bool = True) -> Tensor:
         """The new tensor; `offsets` adds the moves' own numbers, `shared` applies the shares to
@@ -119,59 +89,95 @@ class _Tensor:
         if self.rows is not None:
             new = self.rows.gather(new, born=self.born if offsets else 0.0)
             if offsets:
-                self.rows.displace(new, self.key)
+                self.rows.displace(new, self.path)
         if self.columns is not None:
             new = self.columns.gather(new, born=0.0, shared=shared)
             if offsets:
-                self.columns.connect(new, self.key, self.rows)
-        return new
+                self.columns.connect(new, self.path, self.rows)
+        wanted = memory_format(old)
+        if memory_format(new) == wanted:
+            return new
+        # Not `contiguous`: with sizes of 1 it takes either order for the other.
+        return torch.empty_like(new, memory_format=wanted).copy_(new)
 
 
-def _tensors(
-    layer: Layer, kind: Kind, module: nn.Module, graph: Graph, changed: Mapping[str, Lineage]
-) -> Iterator[_Tensor]:
+@dataclass(frozen=True, kw_only=True)
+class _Grown:
+    model: nn.Module
+    new: Mapping[int, Any]
+    """Of every tensor of the old model, by `id`, the new model's."""
+    follow: Mapping[int, Following]
+    """How every tensor that changes does so, by the old one's `id`."""
+
+
+def _rebuilt(model: nn.Module, graph: Graph, changed: Mapping[str, Lineage]) -> _Grown:
+    tensors = _tensors(model)
+    new: dict[int, Any] = {}
+    follow: dict[int, Following] = {}
+    for following in _followings(graph, changed):
+        old = tensors.get(following.path)
+        _check(following, old)
+        assert old is not None
+        grown = following.grown(old.detach(), offsets=True)
+        if isinstance(old, nn.Parameter):
+            grown = nn.Parameter(grown, requires_grad=old.requires_grad)
+        new[id(old)], follow[id(old)] = grown, following
+    wider = copy.deepcopy(model, new)
+    _record(wider, graph, changed)
+    return _Grown(model=wider, new=new, follow=follow)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    parameters = model.named_parameters(remove_duplicate=False)
+    return dict(parameters) | dict(model.named_buffers(remove_duplicate=False))
+
+
+def _followings(graph: Graph, changed: Mapping[str, Lineage]) -> list[Following]:
+    """Every tensor along which a group changes, once: layers that share one agree on its axes."""
+    axes: dict[tuple[Layout, int], Axis | None] = {}
+
     def axis(layout: Layout, number: int | None) -> Axis | None:
-        return None if number is None else axis_of(graph, layout, number, changed)
+        if number is None:
+            return None
+        if (layout, number) not in axes:
+            axes[layout, number] = axis_of(graph, layout, number, changed)
+        return axes[layout, number]
 
-    for name in dict.fromkeys((*kind.out_axes, *kind.in_axes)):
-        if getattr(module, name, None) is None:
+    def born(kind: str, held: Held) -> float:
+        return KINDS[kind].newborn.get(held.role, 0.0) if kind in KINDS else 0.0
+
+    found: dict[str, Following] = {}
+    for layer in graph.layers:
+        for held in layer.tensors:
+            rows, columns = axis(layer.writes, held.rows), axis(layer.reads, held.columns)
+            if (rows or columns) and held.path not in found:
+                found[held.path] = Following(
+                    path=held.path, born=born(layer.kind, held), rows=rows, columns=columns
+                )
+    return list(found.values())
+
+
+def _check(following: Following, old: Tensor | None) -> None:
+    """The graph is the model's own."""
+    for axis in (following.rows, following.columns):
+        if axis is None:
             continue
-        rows = axis(layer.writes, kind.out_axes.get(name))
-        columns = axis(layer.reads, kind.in_axes.get(name))
-        if rows is not None or columns is not None:
-            yield _Tensor(name, f"{layer.name}.{name}", kind.newborn.get(name, 0.0), rows, columns)
+        fits = old is not None and old.dim() > axis.number
+        if old is None or not fits or old.shape[axis.number] != axis.before:
+            got = "none" if old is None else f"one of shape {tuple(old.shape)}"
+            raise GraphError(
+                f"expected a tensor '{following.path}' with {axis.before} channels along axis "
+                f"{axis.number}, as in the graph, got {got}; trace this model, use its own graph"
+            )
 
 
-def _carried(
-    optimizer: Optimizer, model: nn.Module, wider: nn.Module, replaced: Mapping[str, _Tensor]
-) -> Optimizer:
-    """The optimizer for the wider model: the same groups and options, every state of a parameter's
-    shape grown.
-    """
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    new = dict(wider.named_parameters())
-    try:
-        groups = [
-            {**group, "params": [new[names[id(p)]] for p in group["params"]]}
-            for group in optimizer.param_groups
-        ]
-    except KeyError:
-        raise GraphError("the optimizer holds a parameter that is not the model's") from None
-    carried: Optimizer = object.__new__(type(optimizer))
-    # A scheduler leaves its own bound `step` on the instance: it would step the old optimizer.
-    vars(carried).update({key: value for key, value in vars(optimizer).items() if key != "step"})
-    carried.param_groups, carried.state = groups, defaultdict(dict)
-    for old, state in optimizer.state.items():
-        name = names[id(old)]
-        tensor = replaced.get(name)
-
-        def grown(key: str, value: Any, old: Tensor = old, tensor: _Tensor | None = tensor) -> Any:
-            if tensor is None or not isinstance(value, Tensor) or value.shape != old.shape:
-                return copy.deepcopy(value)
-            # Second moments scale a step, they are not part of it: only first moments are shared
-            # out.
-            return tensor.grown(value, shared=not key.endswith("sq"))
-
-        with torch.no_grad():
-            carried.state[new[name]] = {key: grown(key, value) for key, value in state.items()}
-    return carried
+def _record(wider: nn.Module, graph: Graph, changed: Mapping[str, Lineage]) -> None:
+    """Tell the modules their new widths."""
+    modules = dict(wider.named_modules(remove_duplicate=False))
+    after = {name: line.width for name, line in changed.items()}
+    for layer in graph.layers:
+        kind = KINDS.get(layer.kind)
+        module = modules.get(layer.name)
+        if kind is not None and isinstance(module, kind.modules) and after.keys() & layer.groups:
+            reads, writes = (graph.channels(x, after) for x in (layer.reads, layer.writes))
+            kind.resize(module, reads, writes)

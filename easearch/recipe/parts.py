@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from easearch.errors import BudgetError, EasearchError
+from easearch.factories import FORM, is_import_path
 from easearch.recipe.section import Limit, Number, Part, Whole, fault, known
 
 
@@ -44,10 +45,18 @@ class DataPart(Part):
 class ModelPart(Part):
     """The seed from which growing starts."""
 
-    name: str = Field(description="seed, a name in `easearch.models.SEEDS`")
+    name: str = Field(
+        description="seed, a name in `easearch.models.SEEDS`, or `package.module:factory`, a "
+        "function of the user's that returns an nn.Module; it is imported when the run begins"
+    )
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the seed; others keep its defaults"
     )
+
+    @property
+    def own(self) -> bool:
+        """Whether the seed is the user's own: nothing is known of it before it is imported."""
+        return ":" in self.name
 
     @model_validator(mode="after")
     def _check_build(self) -> Self:
@@ -55,6 +64,10 @@ class ModelPart(Part):
 
         from easearch.models import SEEDS, build
 
+        if self.own:
+            if not is_import_path(self.name):
+                raise fault(f"expected {FORM}, got '{self.name}'", "name")
+            return self
         known("model", self.name, SEEDS, "name")
         for argument in self.arguments:
             names = seed_arguments(self.name)

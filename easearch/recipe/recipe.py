@@ -101,7 +101,10 @@ def _check_field(recipe: Recipe, dotted: str) -> None:
     """Refuse a sweep over a field that the recipe does not have."""
     values = recipe.model_dump(mode="json", exclude={"name", "sweep", "evidence"})
     # what a seed can take is a field too, be it stated or not
-    values["model"]["arguments"] = dict.fromkeys(seed_arguments(recipe.model.name))
+    if not recipe.model.own:
+        values["model"]["arguments"] = dict.fromkeys(seed_arguments(recipe.model.name))
+    elif dotted.startswith("model.arguments."):  # what a user's factory can take is not known yet
+        return
     now: Any = values
     for key in dotted.split("."):
         names = [str(i) for i in range(len(now))] if isinstance(now, list) else now

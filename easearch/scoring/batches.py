@@ -57,7 +57,13 @@ def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
     return EveryOther(batches, 0, single), EveryOther(batches, 1, single)
 
 
+def first_inputs(batches: Batches) -> tuple[Any, ...]:
+    """The first batch's inputs, as the model is called with them."""
+    inputs, _ = next(iter(batches))
+    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+
+
 def _sliced(inputs: Any, half: slice) -> Any:
-    if isinstance(inputs, Tensor):
-        return inputs[half]
-    return tuple(_sliced(one, half) for one in inputs)
+    if isinstance(inputs, tuple | list):
+        return tuple(_sliced(one, half) for one in inputs)
+    return inputs[half] if isinstance(inputs, Tensor) else inputs

@@ -8,7 +8,6 @@ read has a gradient for each of them, and only its reader's belongs to a group's
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +17,13 @@ from torch import Tensor, fx, nn
 
 from easearch.errors import ScoringError
 from easearch.roles import Loss
-from easearch.tracing.program import layer_names, program
+from easearch.scoring.wires import Wires
+from easearch.tracing.nodes import asks_for_form
 
 Edge = tuple[str, str]
-"""(source layer, consumer layer); an empty consumer means the source's output, for all its
-consumers together.
+"""(source layer, consumer); an empty consumer means the source's output, for all its consumers
+together. Consumers are calls of the program under their names there: layers, or what stands between
+two (wires.py).
 """
 
 
@@ -32,7 +33,8 @@ class Captured:
 
     samples: int
     loss: float
-    values: dict[Edge, Tensor]
+    values: dict[Edge, Any]
+    """Tensors; inputs of the network that are none as they are."""
     gradients: dict[Edge, Tensor]
 
     @property
@@ -42,7 +44,7 @@ class Captured:
 
     def tensors(self) -> Iterator[Tensor]:
         """All that is held."""
-        yield from self.values.values()
+        yield from (value for value in self.values.values() if isinstance(value, Tensor))
         yield from self.gradients.values()
 
     def part(self, rows: slice) -> Captured:
@@ -50,7 +52,7 @@ class Captured:
         return Captured(
             samples=len(range(self.samples)[rows]),
             loss=self.loss,
-            values={edge: t[rows] for edge, t in self.values.items()},
+            values={e: t[rows] if isinstance(t, Tensor) else t for e, t in self.values.items()},
             gradients={edge: t[rows] for edge, t in self.gradients.items()},
         )
 
@@ -58,13 +60,19 @@ class Captured:
 class Capturer(fx.Interpreter):
     """Runs the model on a batch and keeps what the edges asked for carry."""
 
-    def __init__(self, model: nn.Module, values: Iterable[Edge], gradients: Iterable[Edge]) -> None:
-        traced = program(model)
-        super().__init__(traced, garbage_collect_values=True)
-        self.names = layer_names(traced)
+    def __init__(
+        self,
+        model: nn.Module,
+        values: Iterable[Edge],
+        gradients: Iterable[Edge],
+        wires: Wires | None = None,
+    ) -> None:
+        """`wires` are the model's, where the caller has them."""
+        self.wires = wires or Wires(model)
+        super().__init__(self.wires.traced, garbage_collect_values=True)
         self._wanted = frozenset(values)
         self._differentiated = frozenset(gradients)
-        self._seen: dict[Edge, Tensor] = {}
+        self._seen: dict[Edge, Any] = {}
 
     def capture(self, inputs: Any, targets: Any, loss: Loss) -> Captured:
         """One forward and one backward pass. Parameters' `.grad` and the random state are not
@@ -77,40 +85,34 @@ class Capturer(fx.Interpreter):
             mean = loss(outputs, targets)
             value = _checked(mean)
             edges = [edge for edge in self._seen if edge in self._differentiated]
-            gradients = torch.autograd.grad(
-                mean * samples,
-                [self._seen[edge] for edge in edges],
-                materialize_grads=True,
-                allow_unused=True,
-            )
+            gradients = _gradients(mean * samples, [self._seen[edge] for edge in edges])
         return Captured(
             samples=samples,
             loss=value,
-            values={e: t.detach() for e, t in self._seen.items() if e in self._wanted},
+            values={e: _fixed(t) for e, t in self._seen.items() if e in self._wanted},
             gradients=dict(zip(edges, gradients, strict=True)),
         )
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one node on its edges' values; pass its output on as an edge if asked."""
-        consumer = self.names[n]
-        edges = {source: self._edge(source, consumer) for source in n.all_input_nodes}
+        if n.op == "get_attr":
+            return self.wires.tensor(n, {})
+        consumer = self.wires.names[n]
+        edges = {source: self._edge(source, consumer, n) for source in n.all_input_nodes}
         args = fx.node.map_arg(n.args, lambda source: edges[source])
         kwargs = fx.node.map_arg(n.kwargs, lambda source: edges[source])
-        result = getattr(self, n.op)(n.target, args, kwargs)
+        if n.op in ("placeholder", "output"):
+            result = getattr(self, n.op)(n.target, args, kwargs)
+        else:
+            result = self.wires.call(n, args, kwargs, {})
         return self._keep((consumer, ""), result)
 
-    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """As in the model, but `x += y` makes a new value: the old one may have been kept."""
-        return super().call_function(
-            operator.add if target is operator.iadd else target, args, kwargs
-        )
-
-    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """As in the model, but never in place."""
-        return super().call_method(target.removesuffix("_"), args, kwargs)
-
-    def _edge(self, source: fx.Node, consumer: str) -> Any:
-        return self._keep((self.names[source], consumer), self.env[source])
+    def _edge(self, source: fx.Node, consumer: str, n: fx.Node) -> Any:
+        edge, value = (self.wires.names[source], consumer), self.env[source]
+        if edge in self._wanted and asks_for_form(n) and isinstance(value, Tensor):
+            self._seen[edge] = value.detach().new_empty(1).expand(value.shape)
+            return value
+        return self._keep(edge, value)
 
     def _keep(self, edge: Edge, value: Any) -> Any:
         if edge in self._differentiated:
@@ -119,6 +121,16 @@ class Capturer(fx.Interpreter):
         if edge in self._differentiated or edge in self._wanted:
             self._seen[edge] = value
         return value
+
+
+def _gradients(total: Tensor, at: list[Tensor]) -> tuple[Tensor, ...]:
+    if not at:
+        return ()
+    return torch.autograd.grad(total, at, materialize_grads=True, allow_unused=True)
+
+
+def _fixed(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def size(tensors: Iterable[Tensor]) -> int:

@@ -10,9 +10,9 @@ from torch import nn
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
+from easearch.scoring.rows import Rows
+from easearch.scoring.scope import subgraph
 from easearch.scoring.scores import Scores
-from easearch.scoring.unit import Unit
-from easearch.tracing.program import program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +33,17 @@ class Random:
         """A split of every channel of every growable group, best first."""
         generator = torch.Generator().manual_seed(self.seed)
         found = []
-        traced = program(model)
         for group in graph.growable:
-            unit = Unit(model, graph, group, traced=traced)
-            theta = unit.theta
+            rows = Rows(model, graph, group, subgraph(graph, group, "unit"))
+            if not rows.slots:
+                continue
+            theta = rows.theta
             direction = torch.randn(theta.shape, generator=generator, dtype=torch.float64)
             direction = (direction / direction.norm(dim=1, keepdim=True)).to(theta)
-            rows = self.step * theta.norm(dim=1, keepdim=True) * direction
+            offsets = self.step * theta.norm(dim=1, keepdim=True) * direction
             gains = 1e-3 * torch.rand(group.width, generator=generator, dtype=torch.float64)
-            for channel, (row, gain) in enumerate(zip(rows, gains.tolist(), strict=True)):
-                offsets = (unit.offset(row), unit.offset(-row))
-                move = Split(group=group.name, channel=channel, offsets=offsets)
+            for channel, (row, gain) in enumerate(zip(offsets, gains.tolist(), strict=True)):
+                halves = (rows.offset(row), rows.offset(-row))
+                move = Split(group=group.name, channel=channel, offsets=halves)
                 found.append(Candidate(move=move, gain=gain))
         return Scores(found)

@@ -1,33 +1,18 @@
-"""What a scope takes in: the layers of a group's part, where it is left, what its channels own."""
+"""What a scope takes in: the layers of a group's part, where it is left, what is summed there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor, fx
 
-from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
+from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 from easearch.scoring.capture import Edge
-from easearch.tracing import KINDS
+from easearch.scoring.wires import Wires
+from easearch.tracing.nodes import asks_for_form
 
 Scope = Literal["unit", "layer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A stretch of rows, along axis 0, of one parameter: what the group's channels own of it."""
-
-    layer: str
-    tensor: str
-    start: int
-    taps: int
-
-    @property
-    def key(self) -> str:
-        """The parameter's full name."""
-        return f"{self.layer}.{self.tensor}"
 
 
 def subgraph(graph: Graph, group: ChannelGroup, scope: Scope) -> Iterator[Layer]:
@@ -53,45 +38,44 @@ def _published_chain(graph: Graph, writer: str) -> Iterator[str]:
 
 
 def exits(
-    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
+    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...], wires: Wires
 ) -> Iterator[Edge]:
-    """Unit scope: every reader's input edge. Layer scope: the end of every writer's chain."""
+    """Unit scope: every reader's input edges. Layer scope: the end of every writer's chain."""
+    inside = {layer.name for layer in layers}
     if scope == "layer":
-        inside = {layer.name for layer in layers}
         ends = (
             layer.name for layer in layers if not inside.intersection(graph.consumers[layer.name])
         )
         yield from ((name, "") for name in ends)
         return
-    inside = {*group.writers, *group.followers}
-    for reader in group.readers:
-        yield from ((source, reader) for source in graph.by_name[reader].inputs if source in inside)
+    edges = (
+        (source, wires.names[consumer])
+        for reader in group.readers
+        for source, consumer in into(graph, wires, wires.node(graph.by_name[reader]))
+        if source in inside and not asks_for_form(consumer)
+    )
+    # Of a call with several results every result is a reader, and all come by one edge.
+    yield from dict.fromkeys(edges)
 
 
-def owned(
-    model: nn.Module, graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...]
-) -> Iterator[Slot]:
-    """The rows of parameters that the group's channels own, as far as the scope goes."""
-    for layer in layers:
-        kind = KINDS[layer.kind]
-        if scope == "layer" and layer.name not in group.writers:
-            continue
-        # As published, a layer's own splitting matrix is over its weights alone.
-        tensors = ("weight",) if scope == "layer" else tuple(kind.out_axes)
-        for segment, start in offsets_in(graph, layer.writes):
-            if segment.group != group.name or not kind.out_axes:
-                continue
-            for tensor in tensors:
-                held = getattr(model.get_submodule(layer.name), tensor, None)
-                if isinstance(held, nn.Parameter):
-                    yield Slot(layer=layer.name, tensor=tensor, start=start, taps=segment.taps)
+def into(graph: Graph, wires: Wires, node: fx.Node) -> Iterator[tuple[str, fx.Node]]:
+    """(source, node that takes it) of every edge from a layer that leads to this one, through
+    nodes that are none; of an input that is no tensor as well.
+    """
+    for source in node.all_input_nodes:
+        name = wires.names[source]
+        if name in graph.by_name or source.op == "placeholder":
+            yield name, node
+        elif source.op != "get_attr":
+            yield from into(graph, wires, source)
 
 
-def per_channel(inner: Tensor, graph: Graph, layout: Layout, group: ChannelGroup) -> Tensor:
-    """Sum (N, columns, ...) over all but the group's channels: (C,)."""
-    columns = inner.sum(dim=[axis for axis in range(inner.dim()) if axis != 1])
+def per_channel(inner: Tensor, graph: Graph, layer: Layer, group: ChannelGroup) -> Tensor:
+    """Sum over all but the group's channels in a value of the layer's shape: (C,)."""
+    axis = layer.out_axis
+    columns = inner.sum(dim=[other for other in range(inner.dim()) if other != axis])
     total = columns.new_zeros(group.width)
-    for segment, start in offsets_in(graph, layout):
+    for segment, start in offsets_in(graph, layer.writes):
         if segment.group == group.name:
             block = columns[start : start + group.width * segment.taps]
             total = total + block.reshape(group.width, segment.taps).sum(1)

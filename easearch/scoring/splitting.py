@@ -31,14 +31,14 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
-from easearch.scoring.batches import parts
+from easearch.scoring.batches import first_inputs, parts
 from easearch.scoring.capture import Capturer
 from easearch.scoring.eigen import SOLVERS, Ends
 from easearch.scoring.passes import Part, Passes
 from easearch.scoring.scope import Scope
 from easearch.scoring.scores import Scores, scoring_state
 from easearch.scoring.unit import Unit
-from easearch.tracing.program import program
+from easearch.scoring.wires import Wires
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,16 @@ class Splitting:
             ScoringError: a loss that is not finite or not a scalar; batches that cannot be used.
         """
         learning, judging = parts(batches, self.crossfit)
+        # Before what overwrites its input is told not to: the program must know of it.
+        wires = Wires(model, first_inputs(batches))
         with scoring_state(model):
-            traced = program(model)
             groups = [group for group in graph.growable if group.readers]
-            units = [Unit(model, graph, group, self.scope, traced) for group in groups]
+            units = [Unit(model, graph, group, self.scope, wires) for group in groups]
             units = [unit for unit in units if unit.slots]
             if not units:
                 return Scores([])
             split = [Part(unit, number) for number, unit in enumerate(units)]
-            capture = partial(_capturer(model, units).capture, loss=loss)
+            capture = partial(_capturer(units, wires).capture, loss=loss)
             passes = Passes(capture, learning, self.memory)
             ends = self._directions(split, passes)
             offsets = [_steps(unit, end, self.step) for unit, end in zip(units, ends, strict=True)]
@@ -123,9 +124,10 @@ class Splitting:
         return [solver.ends() for solver in solvers]
 
 
-def _capturer(model: nn.Module, units: list[Unit]) -> Capturer:
+def _capturer(units: list[Unit], wires: Wires) -> Capturer:
     values = {edge for unit in units for edge in unit.entrances}
-    return Capturer(model, values, {edge for unit in units for edge in unit.exits})
+    gradients = {edge for unit in units for edge in unit.exits}
+    return Capturer(wires.model, values, gradients, wires)
 
 
 def _steps(unit: Unit, ends: Ends, step: float) -> Tensor:

@@ -12,22 +12,36 @@ Legend: C channels, D numbers that a channel owns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
-from torch.func import functional_call
 
 from easearch.graph import ChannelGroup, Graph, Layer
 from easearch.scoring.capture import Captured, Edge
-from easearch.scoring.curvature import bent
-from easearch.scoring.scope import Scope, Slot, exits, owned, per_channel, subgraph
+from easearch.scoring.curvature import along, bend, bent
+from easearch.scoring.rows import Rows
+from easearch.scoring.scope import Scope, exits, into, per_channel, subgraph
+from easearch.scoring.wires import Wires
 from easearch.tracing import KINDS, Role
-from easearch.tracing.program import layer_names, program
 
 
-class Unit:
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One evaluation of a unit: what is given, and what has been worked out."""
+
+    own: Mapping[str, Tensor]
+    edges: Mapping[Edge, Any]
+    """What comes from outside."""
+    values: dict[str, Tensor] = field(default_factory=dict)
+    """By layer."""
+    between: dict[tuple[fx.Node, bool], Any] = field(default_factory=dict)
+    """Of what is no layer: by node, and whether it is asked for by a layer that mixes."""
+
+
+class Unit(Rows):
     """One group's part of the network, ready to be run with other numbers for its channels."""
 
     def __init__(
@@ -36,105 +50,66 @@ class Unit:
         graph: Graph,
         group: ChannelGroup,
         scope: Scope = "unit",
-        traced: fx.GraphModule | None = None,
+        wires: Wires | None = None,
     ) -> None:
-        """`traced` is the model's program, where the caller has it: one serves all groups."""
+        """`wires` are the model's, where the caller has them: one program serves all groups."""
         self.graph, self.group, self.scope = graph, group, scope
-        self.model = model
-        names = layer_names(program(model) if traced is None else traced)
-        self._nodes = {name: node for node, name in names.items()}
-        self._names = names
+        self.model, self.wires = model, wires or Wires(model)
         self.layers = tuple(subgraph(graph, group, scope))
-        self.exits = tuple(exits(graph, group, scope, self.layers))
-        self.entrances = tuple(self._entrances())
-        self.slots = tuple(owned(model, graph, group, scope, self.layers))
-        self._parameters = {slot.key: model.get_parameter(slot.key).detach() for slot in self.slots}
-
-    @property
-    def theta(self) -> Tensor:
-        """(C, D): what every channel owns, side by side."""
-        return self.pack(self._parameters)
-
-    def pack(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Whole parameters by name -> (C, D)."""
-        width = self.group.width
-        parts = [
-            values[slot.key].narrow(0, slot.start, width * slot.taps).reshape(width, -1)
-            for slot in self.slots
-        ]
-        return torch.cat(parts, dim=1)
-
-    def unpack(self, packed: Tensor) -> dict[str, Tensor]:
-        """(C, D) -> tensors of the parameters' shapes, zero where other groups' rows are."""
-        values: dict[str, Tensor] = {}
-        for slot, part in self._parts(packed):
-            whole = torch.zeros_like(self._parameters[slot.key])
-            rows = whole.narrow(0, slot.start, self.group.width * slot.taps)
-            rows.copy_(part.reshape(rows.shape))
-            values[slot.key] = whole
-        return values
-
-    def offset(self, row: Tensor) -> dict[str, Tensor]:
-        """(D,) of one channel -> its slice of every parameter, as a move carries it."""
-        offset: dict[str, Tensor] = {}
-        start = 0
-        for slot in self.slots:
-            shape = (slot.taps, *self._parameters[slot.key].shape[1:])
-            length = int(torch.Size(shape).numel())
-            offset[slot.key] = row[start : start + length].reshape(
-                shape if slot.taps > 1 else shape[1:]
-            )
-            start += length
-        return offset
+        self._inside = {layer.name for layer in self.layers}
+        owners = self.layers
+        if scope == "layer":
+            owners = tuple(layer for layer in self.layers if layer.name in group.writers)
+        # As published, a layer's own splitting matrix is over its weights alone.
+        super().__init__(model, graph, group, owners, ("weight",) if scope == "layer" else None)
+        self.exits = tuple(exits(graph, group, scope, self.layers, self.wires))
+        self.entrances = tuple(dict.fromkeys(self._entrances()))
 
     def phi(self, parameters: Mapping[str, Tensor], captured: Captured) -> Tensor:
         """(C,): `<g, u_c>` summed over the batch, with these parameters for the group's own."""
-        values: dict[str, Tensor] = {}
+        run = _Run(own=parameters, edges=captured.values)
         for layer in self.layers:
-            values[layer.name] = self._run(layer, values, parameters, captured)
-        return self.inner(values, captured)
+            run.values[layer.name] = self._value(layer, run)
+        return self.inner(run.values, captured)
 
     def inner(self, values: Mapping[str, Tensor], captured: Captured) -> Tensor:
         """(C,): `<g, values>` summed over the exits and the batch, channel by channel."""
-        total: Tensor | None = None
+        total = self.held_like(self.width)
         for edge in self.exits:
-            layout = self.graph.by_name[edge[0]].writes
-            part = per_channel(
-                captured.gradients[edge] * values[edge[0]], self.graph, layout, self.group
-            )
-            total = part if total is None else total + part
-        assert total is not None
+            layer = self.graph.by_name[edge[0]]
+            product = captured.gradients[edge] * values[edge[0]]
+            total = total + per_channel(product, self.graph, layer, self.group)
         return total
+
+    def replay(self, layer: Layer, edges: Mapping[Edge, Any]) -> Tensor:
+        """One layer's output, given all that comes into it."""
+        run = _Run(own={}, edges=edges)
+        result: Tensor = self._called(self.wires.node(layer), self._mixes(layer), run)
+        return result
+
+    def held_like(self, *shape: int) -> Tensor:
+        """Zeros of the parameters' type, where they are."""
+        return next(iter(self.held.values())).new_zeros(shape)
 
     def phi_at(self, theta: Tensor, captured: Captured) -> Tensor:
         """`phi` at packed parameters (C, D), without differentiation."""
         with torch.no_grad():
             return self.phi(self.unpack_over(theta), captured)
 
-    def unpack_over(self, theta: Tensor) -> dict[str, Tensor]:
-        """Packed rows laid over the parameters; other groups' rows stay as they are."""
-        values = {}
-        for slot, part in self._parts(theta):
-            whole = self._parameters[slot.key].clone()
-            rows = whole.narrow(0, slot.start, self.group.width * slot.taps)
-            rows.copy_(part.reshape(rows.shape))
-            values[slot.key] = whole
-        return values
-
     def product(self, vectors: Tensor, captured: Captured) -> Tensor:
         """(C, D) -> (C, D): every channel's `S_c v_c`, summed over the batch's samples.
 
         `S v = d/dtheta <g, J_theta u . v>`: forward mode for the inner derivative, one backward
-        pass for the outer. Twice backward gives the same and is slower: torch then takes grouped
-        convolutions group by group.
+        pass for the outer. Twice backward gives the same and is slower, since torch then takes
+        grouped convolutions group by group; it is the way where an operator knows no forward mode.
         """
-        leaves = {key: value.clone().requires_grad_() for key, value in self._parameters.items()}
+        leaves = {key: value.clone().requires_grad_() for key, value in self.held.items()}
         tangents = self.unpack(vectors)
         with torch.enable_grad():
-            with dual_level():
-                duals = {k: make_dual(leaf, tangents[k]) for k, leaf in leaves.items()}  # type: ignore[no-untyped-call]
-                total = self.phi(duals, captured).sum()
-                slope = unpack_dual(total).tangent  # type: ignore[no-untyped-call]
+            try:
+                slope = self._forward_slope(leaves, tangents, captured)
+            except NotImplementedError:
+                slope = self._backward_slope(leaves, tangents, captured)
             if slope is None or not slope.requires_grad:
                 return torch.zeros_like(vectors)
             products = torch.autograd.grad(
@@ -142,77 +117,97 @@ class Unit:
             )
         return self.pack(dict(zip(leaves, products, strict=True)))
 
-    def _parts(self, packed: Tensor) -> Iterator[tuple[Slot, Tensor]]:
-        start = 0
-        for slot in self.slots:
-            numbers = slot.taps * self._parameters[slot.key][0].numel()
-            yield slot, packed[:, start : start + numbers]
-            start += numbers
+    def _forward_slope(
+        self, leaves: dict[str, Tensor], tangents: dict[str, Tensor], captured: Captured
+    ) -> Tensor | None:
+        with dual_level():
+            duals = {k: make_dual(leaf, tangents[k]) for k, leaf in leaves.items()}  # type: ignore[no-untyped-call]
+            total = self.phi(duals, captured).sum()
+            slope: Tensor | None = unpack_dual(total).tangent  # type: ignore[no-untyped-call]
+        return slope
+
+    def _backward_slope(
+        self, leaves: dict[str, Tensor], tangents: dict[str, Tensor], captured: Captured
+    ) -> Tensor | None:
+        total = self.phi(leaves, captured).sum()
+        if not total.requires_grad:
+            return None
+        first = torch.autograd.grad(
+            total, list(leaves.values()), create_graph=True, allow_unused=True
+        )
+        along = zip(first, tangents.values(), strict=True)
+        parts = [(one * tangent).sum() for one, tangent in along if one is not None]
+        return torch.stack(parts).sum() if parts else None
 
     def sources(self, layer: Layer) -> list[tuple[Edge, bool]]:
-        """The edges into a layer, in the order of its arguments, and whether each begins inside."""
-        inside = {one.name for one in self.layers}
-        node, found = self._nodes[layer.name], []
-
-        def note(source: fx.Node) -> fx.Node:
-            name = self._names[source]
-            found.append(((name, layer.name), name in inside and not self._mixes(layer)))
-            return source
-
-        fx.node.map_arg((node.args, node.kwargs), note)
-        return found
+        """The edges into a layer, and whether each begins inside: in the order of its arguments,
+        where no other node stands between.
+        """
+        mixes, names = self._mixes(layer), self.wires.names
+        return [
+            ((source, names[consumer]), source in self._inside and not mixes)
+            for source, consumer in into(self.graph, self.wires, self.wires.node(layer))
+        ]
 
     def _entrances(self) -> Iterator[Edge]:
         for layer in self.layers:
             yield from (edge for edge, inner in self.sources(layer) if not inner)
 
     def _mixes(self, layer: Layer) -> bool:
+        """Whether its inputs are taken as they are, even where they are the group's own."""
         return KINDS[layer.kind].role is Role.MIXES
 
-    def _run(
-        self,
-        layer: Layer,
-        values: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
-        captured: Captured,
-    ) -> Tensor:
-        node = self._nodes[layer.name]
+    def _value(self, layer: Layer, run: _Run) -> Tensor:
+        node, mixes = self.wires.node(layer), self._mixes(layer)
+        sources = node.all_input_nodes
+        if layer.kind == "activation" and torch.is_grad_enabled() and len(sources) == 1:
+            return bent(dict(layer.options), self._operand(sources[0], node, mixes, run))
+        if layer.kind == "batch_norm" and len(sources) == 1:
+            module = self.wires.module(node)
+            if module is not None and getattr(module, "running_var", None) is not None:
+                x = self._operand(sources[0], node, mixes, run)
+                return self._affine(module, str(node.target), x, run.own)
+        result: Tensor = self._called(node, mixes, run)
+        if layer.kind == "prelu" and torch.is_grad_enabled():
+            z = self._operand(sources[0], node, mixes, run)
+            (held,) = layer.tensors
+            slope = self.wires.held(held.path, run.own).detach()
+            result = bend(result, z, ((0.0, along(1 - slope, z, layer.out_axis)),))
+        return result
 
-        def value(source: fx.Node) -> Tensor:
-            name = self._names[source]
-            outside = name not in values or self._mixes(layer)
-            return captured.values[name, layer.name] if outside else values[name]
+    def _called(self, node: fx.Node, mixes: bool, run: _Run) -> Any:
+        """A node on its operands' values, wherever they come from."""
+        args = fx.node.map_arg(node.args, lambda source: self._operand(source, node, mixes, run))
+        kwargs = fx.node.map_arg(
+            node.kwargs, lambda source: self._operand(source, node, mixes, run)
+        )
+        return self.wires.call(node, args, kwargs, run.own)
 
-        args: Any = fx.node.map_arg(node.args, value)
-        if layer.kind == "activation":
-            return bent(dict(layer.options)["function"], args[0])
-        if layer.kind == "add":
-            return args[0] + args[1]  # type: ignore[no-any-return]
-        kwargs: Any = fx.node.map_arg(node.kwargs, value)
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)  # type: ignore[no-any-return]
-        if node.op == "call_function":
-            assert callable(node.target)
-            return node.target(*args, **kwargs)  # type: ignore[no-any-return]
-        own = {
-            key[len(layer.name) + 1 :]: tensor
-            for key, tensor in parameters.items()
-            if key.rpartition(".")[0] == layer.name
-        }
-        module = self.model.get_submodule(str(node.target))
-        if layer.kind == "batch_norm":
-            return _affine(module, own, args[0])
-        return functional_call(module, own, args, kwargs)  # type: ignore[no-any-return]
+    def _operand(self, source: fx.Node, consumer: fx.Node, mixes: bool, run: _Run) -> Any:
+        name = self.wires.names[source]
+        if source.op == "get_attr":
+            return self._detached(self.wires.tensor(source, run.own))
+        if name in run.values and not mixes:
+            return run.values[name]
+        if name in self.graph.by_name or source.op == "placeholder":
+            return run.edges[name, self.wires.names[consumer]]
+        if (source, mixes) not in run.between:
+            run.between[source, mixes] = self._called(source, mixes, run)
+        return run.between[source, mixes]
 
+    def _detached(self, tensor: Any) -> Any:
+        return tensor.detach() if isinstance(tensor, nn.Parameter) else tensor
 
-def _affine(norm: nn.Module, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """A batch norm in evaluation mode as `x * scale + shift`: cheaper to differentiate twice."""
-    parts = {name: own.get(name, getattr(norm, name)) for name in ("weight", "bias")}
-    scale = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-    if parts["weight"] is not None:
-        scale = scale * parts["weight"]
-    shift = -norm.running_mean * scale  # type: ignore[operator]
-    if parts["bias"] is not None:
-        shift = shift + parts["bias"]
-    along = (1, -1) + (1,) * (x.dim() - 2)
-    return x * scale.view(along) + shift.view(along)
+    def _affine(self, norm: nn.Module, path: str, x: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """A batch norm in evaluation mode, as a scale: cheaper to differentiate twice."""
+        canonical, parts = self.wires.canonical, {}
+        for name in ("weight", "bias"):
+            held = getattr(norm, name)
+            parts[name] = own.get(canonical.get(f"{path}.{name}", ""), held)
+        scale = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+        if parts["weight"] is not None:
+            scale = scale * parts["weight"]
+        shift = -norm.running_mean * scale  # type: ignore[operator]
+        if parts["bias"] is not None:
+            shift = shift + parts["bias"]
+        return x * along(scale, x) + along(shift, x)

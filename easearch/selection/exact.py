@@ -2,15 +2,16 @@
 a stated gap.
 
 A binary variable for every group and width; a layer between two groups has a variable for every
-pair of widths, tied to both groups' choices by its marginals. HiGHS (`scipy.optimize.milp`) solves
-it. [Wang2019] relax the program to fractions of channels, price them by MACs and round: the limit
-is then not guaranteed, here it is.
+pair of widths, tied to both groups' choices by its marginals; a layer that reads more (behind a
+concatenation) has one for all that their columns can sum up to. HiGHS (`scipy.optimize.milp`)
+solves it. [Wang2019] relax the program to fractions of channels, price them by MACs and round: the
+limit is then not guaranteed, here it is.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +23,7 @@ from easearch.moves import Candidate, Plan
 from easearch.roles import Bound
 from easearch.selection.greedy import climbed
 from easearch.selection.knapsack import Choice, planned
-from easearch.selection.options import Charge, Options, Pricing
+from easearch.selection.options import Charge, Columns, Options, Pricing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class _Program:
 
     choices: Options
     prices: Sequence[Pricing]
-    columns: dict[tuple[tuple[str, int], ...], int] = field(default_factory=dict)
+    columns: dict[Hashable, int] = field(default_factory=dict)
     integral: list[int] = field(default_factory=list)
     equal: list[tuple[dict[int, float], float]] = field(default_factory=list)
 
@@ -69,8 +70,10 @@ class _Program:
             self.equal.append((chosen, 1.0))
         for price in self.prices:
             for charge in itertools.chain.from_iterable(price.moments):
-                if len(charge.groups) > 1:
+                if len(charge.groups) == 2:
                     self._tie(charge)
+                elif len(charge.groups) > 2:
+                    self._sum(charge)
         # Gains are millinats: in units of their sum the solver's absolute tolerances do no harm.
         self.unit = sum(ladder[-1].value for ladder in self.choices.values()) or 1.0
         self.cost = np.zeros(len(self.columns))
@@ -79,10 +82,11 @@ class _Program:
                 self.cost[self.columns[((name, k),)]] = -option.value / self.unit
         self.limits, self.room, self.meters = self._limits()
 
-    def _column(self, key: tuple[tuple[str, int], ...], integral: int) -> int:
+    def _column(self, key: Hashable, integral: int) -> int:
         if key not in self.columns:
             self.columns[key] = len(self.columns)
             self.integral.append(integral)
+        self.integral[self.columns[key]] |= integral
         return self.columns[key]
 
     def _tie(self, charge: Charge) -> None:
@@ -100,6 +104,46 @@ class _Program:
                 row[self.columns[((name, k),)]] = -1.0
                 self.equal.append((row, 0.0))
 
+    def _sum(self, charge: Charge) -> None:
+        """A variable for all columns that the charge's groups sum up to, of which one is chosen:
+        that of their choices.
+        """
+        new = (_sums(charge), charge.base) not in self.columns
+        integral = int(not _convex(charge))
+        for columns in charge.prices:
+            self._column((_sums(charge), columns), integral)
+        if not new:
+            return
+        found = {columns: self.columns[_sums(charge), columns] for columns in charge.prices}
+        self.equal.append((dict.fromkeys(found.values(), 1.0), 1.0))
+        for place, owners in _places(charge):
+            if len(owners) == 1:
+                self._decide(charge, owners[0], place, found)
+                continue
+            scale = max(columns[place] for columns in found)
+            row = {column: columns[place] / scale for columns, column in found.items()}
+            for owner in owners:
+                for k, more in enumerate(charge.added[owner]):
+                    row[self.columns[((charge.groups[owner], k),)]] = -more[place] / scale
+            self.equal.append((row, charge.base[place] / scale))
+
+    def _decide(self, charge: Charge, owner: int, place: int, found: dict[Columns, int]) -> None:
+        """One group alone says what stands at a place: its choice does."""
+        for k, more in enumerate(charge.added[owner]):
+            at = charge.base[place] + more[place]
+            row = {column: 1.0 for columns, column in found.items() if columns[place] == at}
+            row[self.columns[((charge.groups[owner], k),)]] = -1.0
+            self.equal.append((row, 0.0))
+
+    def _terms(self, charge: Charge) -> Iterator[tuple[int, float]]:
+        """The variables that a charge is a sum over, with their prices."""
+        if len(charge.groups) > 2:
+            for columns, price in charge.prices.items():
+                yield self.columns[_sums(charge), columns], price
+            return
+        for key in _combinations(charge):
+            yield self.columns[key], charge.prices[charge.columns(k for _, k in key)]
+
     def _limits(self) -> tuple[list[dict[int, float]], list[float], list[int]]:
         rows: list[dict[int, float]] = []
         room: list[float] = []
@@ -111,11 +155,10 @@ class _Program:
                 fixed = price.overhead
                 for charge in moment:
                     if not charge.groups:
-                        fixed += float(charge.table)
+                        fixed += charge.prices[charge.base]
                         continue
-                    for key, value in zip(_combinations(charge), charge.table.flat, strict=True):
-                        column = self.columns[key]
-                        row[column] = row.get(column, 0.0) + float(value) / scale
+                    for column, value in self._terms(charge):
+                        row[column] = row.get(column, 0.0) + value / scale
                 rows.append(row)
                 room.append((price.bound.limit - fixed) / scale)
                 meters.append(number)
@@ -185,6 +228,43 @@ class _Program:
 
 
 def _combinations(charge: Charge) -> list[tuple[tuple[str, int], ...]]:
-    """The keys of a charge's table, in the order of `table.flat`."""
-    sizes = [range(n) for n in charge.table.shape]
+    """Every choice of a charge's groups."""
+    sizes = [range(len(options)) for options in charge.added]
     return [tuple(zip(charge.groups, picked, strict=True)) for picked in itertools.product(*sizes)]
+
+
+def _sums(charge: Charge) -> Hashable:
+    """What charges have in common that depend on the same sums."""
+    return charge.groups, charge.base, charge.added
+
+
+def _places(charge: Charge) -> list[tuple[int, list[int]]]:
+    """Places among the columns that differ from each other, and the groups that change them."""
+    found: dict[Hashable, tuple[int, list[int]]] = {}
+    for place, base in enumerate(charge.base):
+        more = tuple(tuple(columns[place] for columns in options) for options in charge.added)
+        owners = [owner for owner, options in enumerate(more) if any(options)]
+        if owners:
+            found.setdefault((base, more), (place, owners))
+    return list(found.values())
+
+
+def _convex(charge: Charge) -> bool:
+    """Whether prices are convex along the only sum, all else given: then the variables of sums
+    need not be whole for the cost to be right.
+    """
+    summed = [place for place, owners in _places(charge) if len(owners) > 1]
+    if len(summed) > 1:
+        return False
+    single = [place for place, owners in _places(charge) if len(owners) == 1]
+    lines: dict[Columns, list[tuple[int, float]]] = {}
+    for columns, price in charge.prices.items():
+        fixed = tuple(columns[place] for place in single)
+        lines.setdefault(fixed, []).append((sum(columns[place] for place in summed), price))
+    return all(_rising(sorted(line)) for line in lines.values())
+
+
+def _rising(line: Sequence[tuple[int, float]]) -> bool:
+    """Whether slopes never fall from point to point."""
+    slopes = [(b - a) / (y - x) for (x, a), (y, b) in itertools.pairwise(line)]
+    return all(b >= a - 1e-9 * abs(a) for a, b in itertools.pairwise(slopes))

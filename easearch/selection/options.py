@@ -1,25 +1,24 @@
 """The widths that each group may take, what each would gain, and what every layer costs at them.
 
-A layer is priced at every combination of its groups' widths, all shapes of a meter in one request:
-a meter that has to measure can then measure them side by side.
+A width is in units of its group; it is the columns of its writers that a device likes in steps. A
+layer is priced at every shape that its groups' widths can give it, all shapes of a meter in one
+request: a meter that has to measure can then measure them side by side.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from easearch.graph import Graph, Shape
-from easearch.moves import Candidate, Move
+from easearch.errors import BudgetError
+from easearch.graph import Graph, Layout, Shape
+from easearch.moves import Candidate, Move, NewNeuron, Split
 from easearch.roles import Bound, Item
 
-Array = npt.NDArray[np.float64]
 ROUNDING = 1e-12
+Columns = tuple[int, ...]
+"""Columns in and out of every layer of an item."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +41,28 @@ Options = Mapping[str, tuple[Option, ...]]
 def options(
     candidates: Sequence[Candidate], graph: Graph, step: int
 ) -> dict[str, tuple[Option, ...]]:
-    """Widths on multiples of `step` that the group's best candidates reach; the present width
-    always.
+    """Widths at which writers' columns are multiples of `step`, as far as the group's best
+    candidates reach; the present width always.
+
+    Raises:
+        BudgetError: a candidate is no widening of a group.
     """
     ladders: dict[str, tuple[Option, ...]] = {}
     for name, found in _by_group(candidates, graph).items():
         here = Option(width=graph.groups[name].width, gain=0.0, value=0.0, moves=())
         promising = [candidate for candidate in found if candidate.gain >= 0]
-        ladders[name] = tuple(_ladder(here, promising, step))
+        ladders[name] = tuple(_ladder(here, promising, stride(graph, name, step)))
     return ladders
+
+
+def stride(graph: Graph, group: str, step: int) -> int:
+    """The step of a group's width at which the columns of its writers are multiples of `step`.
+
+    A unit of a grouped convolution is several columns; where writers differ, the fewest count.
+    """
+    segments = (s for name in graph.groups[group].writers for s in graph.by_name[name].writes)
+    taps = min((s.taps for s in segments if s.group == group), default=1)
+    return step // math.gcd(step, taps)
 
 
 def filling(
@@ -68,7 +80,7 @@ def filling(
         rest = [c for c in found if c.gain >= 0 and id(c.move) not in taken]
         ladders[name] = tuple(
             replace(option, value=math.log(option.width / here.width))
-            for option in _ladder(here, rest, step)
+            for option in _ladder(here, rest, stride(graph, name, step))
         )
     return ladders
 
@@ -77,6 +89,11 @@ def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[C
     """Candidates of every group that can grow, best first."""
     found: dict[str, list[Candidate]] = {group.name: [] for group in graph.growable}
     for candidate in sorted(candidates, key=lambda c: -c.gain):
+        if not isinstance(candidate.move, Split | NewNeuron):
+            raise BudgetError(
+                "expected candidates that widen a group (Split, NewNeuron), got "
+                f"{type(candidate.move).__name__}; selectors buy width alone: apply it by itself"
+            )
         if candidate.move.group in found:
             found[candidate.move.group].append(candidate)
     return found
@@ -97,10 +114,26 @@ def _ladder(here: Option, best: Sequence[Candidate], step: int) -> Iterable[Opti
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """One item's cost, a table over the options of the (few) growable groups that it depends on."""
+    """One item's cost at every choice of the growable groups that it depends on.
+
+    However many they are (a concatenation's), it depends on sums of their columns only.
+    """
 
     groups: tuple[str, ...]
-    table: Array
+    base: Columns
+    """The item's columns with every group at its first option."""
+    added: tuple[tuple[Columns, ...], ...]
+    """For every group and option, the columns more than at the first."""
+    prices: Mapping[Columns, float]
+
+    def columns(self, picked: Iterable[int]) -> Columns:
+        """The item's columns with option number `picked` of every group."""
+        more = (options[k] for options, k in zip(self.added, picked, strict=True))
+        return tuple(map(sum, zip(self.base, *more, strict=True)))
+
+    def at(self, choice: Mapping[str, int]) -> float:
+        """The item's cost with option number `choice[group]` for each group."""
+        return self.prices[self.columns(choice[name] for name in self.groups)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +148,7 @@ class Pricing:
 
     def total(self, choice: Mapping[str, int]) -> float:
         """The network's cost with option number `choice[group]` for each group."""
-        sums = [
-            sum(float(c.table[tuple(choice[g] for g in c.groups)]) for c in moment)
-            for moment in self.moments
-        ]
+        sums = [sum(charge.at(choice) for charge in moment) for moment in self.moments]
         return self.overhead + max(sums, default=0.0)
 
     def kept(self, choice: Mapping[str, int]) -> bool:
@@ -127,22 +157,22 @@ class Pricing:
 
 
 def pricing(graph: Graph, choices: Options, bound: Bound) -> Pricing:
-    """Price every item of the bound's meter at every combination of its groups' options."""
+    """Price every item of the bound's meter at all columns that its groups' options can give it."""
     meter = bound.meter
     moments = [tuple(moment) for moment in meter.moments(graph)]
     items = list(dict.fromkeys(item for moment in moments for item in moment))
-    groups = {item: _groups(graph, item, choices) for item in items}
-    shapes = {item: list(_shapes(graph, item, groups[item], choices)) for item in items}
-    unique = list(dict.fromkeys(shape for rows in shapes.values() for shape in rows))
+    blank = {item: _blank(graph, item, choices) for item in items}
+    shapes = {
+        item: {columns: _shapes(graph, item, columns) for columns in _reached(charge)}
+        for item, charge in blank.items()
+    }
+    unique = list(dict.fromkeys(shape for found in shapes.values() for shape in found.values()))
     price = dict(zip(unique, meter.charges(unique), strict=True))
     charges = {
-        item: Charge(
-            groups=groups[item],
-            table=np.array([price[shape] for shape in shapes[item]]).reshape(
-                [len(choices[name]) for name in groups[item]]
-            ),
+        item: replace(
+            charge, prices={columns: price[shape] for columns, shape in shapes[item].items()}
         )
-        for item in items
+        for item, charge in blank.items()
     }
     return Pricing(
         bound=bound,
@@ -151,17 +181,46 @@ def pricing(graph: Graph, choices: Options, bound: Bound) -> Pricing:
     )
 
 
-def _groups(graph: Graph, item: Item, choices: Options) -> tuple[str, ...]:
-    """The groups with a choice that the item's cost depends on."""
-    names = (name for layer in item for name in graph.by_name[layer].groups)
-    return tuple(dict.fromkeys(name for name in names if len(choices.get(name, ())) > 1))
-
-
-def _shapes(
-    graph: Graph, item: Item, groups: Sequence[str], choices: Options
-) -> Iterable[tuple[Shape, ...]]:
+def _blank(graph: Graph, item: Item, choices: Options) -> Charge:
+    """The item's charge without its prices."""
+    layouts = [layout for name in item for layout in _layouts(graph, name)]
+    named = (name for layer in item for name in graph.by_name[layer].groups)
+    groups = tuple(dict.fromkeys(name for name in named if len(choices.get(name, ())) > 1))
     settled = {name: ladder[0].width for name, ladder in choices.items()}
-    for picked in itertools.product(*(choices[name] for name in groups)):
-        chosen = {name: option.width for name, option in zip(groups, picked, strict=True)}
-        widths = {**settled, **chosen}
-        yield tuple(graph.shape(layer, widths) for layer in item)
+    return Charge(
+        groups=groups,
+        base=tuple(graph.channels(layout, settled) for layout in layouts),
+        added=tuple(
+            tuple(
+                tuple((o.width - settled[name]) * _taps(layout, name) for layout in layouts)
+                for o in choices[name]
+            )
+            for name in groups
+        ),
+        prices={},
+    )
+
+
+def _layouts(graph: Graph, layer: str) -> tuple[Layout, Layout]:
+    return graph.by_name[layer].reads, graph.by_name[layer].writes
+
+
+def _taps(layout: Layout, group: str) -> int:
+    return sum(segment.taps for segment in layout if segment.group == group)
+
+
+def _reached(charge: Charge) -> list[Columns]:
+    """All columns that options can give an item, each once: sums of few, not all combinations."""
+    found = {charge.base: None}
+    for options in charge.added:
+        sums = (tuple(map(sum, zip(a, b, strict=True))) for a in found for b in options)
+        found = dict.fromkeys(sums)
+    return list(found)
+
+
+def _shapes(graph: Graph, item: Item, columns: Columns) -> tuple[Shape, ...]:
+    pairs = zip(item, columns[::2], columns[1::2], strict=True)
+    return tuple(
+        replace(graph.shape(layer), in_channels=ins, out_channels=outs)
+        for layer, ins, outs in pairs
+    )

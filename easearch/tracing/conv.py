@@ -5,25 +5,77 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from easearch.graph import Shape
-from easearch.tracing.kind import Call, Kind, Op, Role
+from easearch.tracing.call import Call, Parameter
+from easearch.tracing.kind import Kind, Op, Role
+
+ATEN = torch.ops.aten
+ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+FUNCTIONS: dict[Any, tuple[str, ...]] = dict.fromkeys(
+    (
+        *(F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d),
+        *(ATEN.conv1d.default, ATEN.conv2d.default, ATEN.conv3d.default),
+        *(ATEN.conv1d.padding, ATEN.conv2d.padding, ATEN.conv3d.padding),
+    ),
+    ARGUMENTS,
+)
+MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def conv_options(call: Call) -> dict[str, Any]:
-    """Kernel, stride, padding, dilation and bias of a convolution's call."""
+def settings(call: Call, given: dict[str, Any]) -> dict[str, Any] | None:
+    """Weight's shape, stride, padding, dilation and groups of a convolution; `given` are a
+    function's arguments. None where the weight is no parameter or inputs are not zero-padded maps.
+    """
     conv = call.module
-    assert isinstance(conv, nn.Conv1d | nn.Conv2d | nn.Conv3d)
-    pads = conv._reversed_padding_repeated_twice[
-        ::-1
-    ]  # (begin, end) of the first axis, then the next
+    if conv is not None:
+        assert isinstance(conv, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        given = {name: getattr(conv, name) for name in ARGUMENTS[3:]}
+        shape = tuple(conv.weight.shape)
+        bias = conv.bias is not None
+        if conv.padding_mode != "zeros" and any(conv._reversed_padding_repeated_twice):
+            return None
+    else:
+        if not isinstance(given.get("weight"), Parameter):
+            return None
+        shape = given["weight"].shape
+        bias = given.get("bias") is not None
+    if call.values[0].axis not in (1, None) or len(call.out_shape) != len(shape):
+        return None
+    dims = len(shape) - 2
     return {
-        "kernel": tuple(conv.kernel_size),
-        "stride": tuple(conv.stride),
-        "pads": tuple(pads[1::2]) + tuple(pads[0::2]),
-        "dilation": tuple(conv.dilation),
-        "bias": conv.bias is not None,
+        "shape": shape,
+        "bias": bias,
+        "stride": spread(given.get("stride", 1), dims),
+        "padding": given.get("padding", 0),
+        "dilation": spread(given.get("dilation", 1), dims),
+        "groups": given.get("groups", 1),
+    }
+
+
+def spread(value: Any, dims: int) -> tuple[int, ...]:
+    """A number for every axis, where one number stands for all."""
+    many = tuple(value) if isinstance(value, tuple | list) else (value,)
+    return many * dims if len(many) == 1 else many
+
+
+def conv_options(found: dict[str, Any]) -> dict[str, Any]:
+    """Kernel, stride, padding (all begins, then all ends), dilation and bias."""
+    kernel, dilation = found["shape"][2:], found["dilation"]
+    if found["padding"] == "same":
+        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        pads = (*(r // 2 for r in reach), *(r - r // 2 for r in reach))
+    else:
+        pads = spread(0 if found["padding"] == "valid" else found["padding"], len(kernel)) * 2
+    return {
+        "kernel": tuple(kernel),
+        "stride": found["stride"],
+        "pads": tuple(pads),
+        "dilation": dilation,
+        "bias": found["bias"],
     }
 
 
@@ -46,26 +98,30 @@ def conv_op(shape: Shape, groups: int) -> Op:
 
 
 class Conv(Kind):
-    """Dense convolution over one or two spatial axes."""
+    """Dense convolution over one, two or three axes."""
 
     name = "conv"
     role = Role.MIXES
-    modules = (nn.Conv1d, nn.Conv2d)
+    modules = MODULES
+    functions = FUNCTIONS
     out_axes: ClassVar = {"weight": 0, "bias": 0}
     in_axes: ClassVar = {"weight": 1}
 
     def accepts(self, call: Call) -> bool:
         """Dense only: grouped convolutions keep their channels apart."""
-        return isinstance(call.module, nn.Conv1d | nn.Conv2d) and call.module.groups == 1
+        found = settings(call, self.arguments(call))
+        return found is not None and found["groups"] == 1
 
     def options(self, call: Call) -> dict[str, Any]:
         """Kernel, stride, padding, dilation and bias."""
-        return conv_options(call)
+        found = settings(call, self.arguments(call))
+        assert found is not None
+        return conv_options(found)
 
     def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
         """Record the new widths."""
-        assert isinstance(module, nn.Conv1d | nn.Conv2d)
-        module.in_channels, module.out_channels = in_channels, out_channels
+        if isinstance(module, MODULES):
+            module.in_channels, module.out_channels = in_channels, out_channels
 
     def macs(self, shape: Shape) -> int:
         """Positions x output channels x input channels x kernel."""

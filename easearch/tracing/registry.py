@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from easearch.tracing.kind import Call, Kind
+from typing import Any
+
+from easearch.tracing.call import Call
+from easearch.tracing.kind import Kind
 
 KINDS: dict[str, Kind] = {}
+FOREIGN = {"torchvision.ops.stochastic_depth.stochastic_depth": "identity"}
+"""Functions of other packages, by their names alone: nothing is imported for them."""
 
 
 def register(kind: Kind) -> None:
@@ -14,6 +19,10 @@ def register(kind: Kind) -> None:
 
 def kind_of(call: Call) -> Kind | None:
     """The kind that takes this call, or None when none knows it."""
+    target: Any = call.target
+    named = f"{getattr(target, '__module__', '')}.{getattr(target, '__name__', '')}"
+    if named in FOREIGN:
+        return KINDS[FOREIGN[named]]
     for kind in KINDS.values():
         if call.module is not None:
             fits = type(call.module) in kind.modules

@@ -53,6 +53,7 @@ def conv() -> Callable[..., Shape]:
             "pads": (kernel // 2,) * 4,
             "dilation": (1, 1),
             "bias": True,
+            **({"each": 1} if kind == "depthwise" else {}),
         }
         return Shape(
             kind=kind,

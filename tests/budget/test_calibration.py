@@ -99,9 +99,9 @@ def test_charges_need_a_network(conv: Callable[..., Shape]) -> None:
 
 
 def test_opaque_layers_are_refused(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=1), nn.Linear(4, 2)).eval()
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LocalResponseNorm(2), nn.Conv2d(4, 2, 1)).eval()
     with pytest.raises(DeviceError, match="latency of '1' cannot be measured"):
-        Latency().cost(trace(model, torch.zeros(1, 3)))
+        Latency().cost(trace(model, torch.zeros(1, 3, 4, 4)))
 
 
 def test_the_whole_graph_is_executed(small: Graph) -> None:

@@ -47,7 +47,7 @@ def test_a_value_with_two_readers_ends_the_item() -> None:
 def test_norm_behind_activation_is_alone() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.ReLU())
     graph = trace(model.eval(), torch.zeros(1, 3))
-    assert kernels(graph) == [("input_1",), ("0", "1"), ("2",), ("3",)]
+    assert kernels(graph) == [("input",), ("0", "1"), ("2",), ("3",)]
 
 
 def test_every_layer_is_in_one_item(small: Graph) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from families import FAMILIES, inputs
 from torch import nn
 
 from easearch.budget.kernels import kernels
@@ -20,6 +22,26 @@ from easearch.tracing import KINDS, trace
 class Mean(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean((2, 3))
+
+
+class Written(nn.Module):
+    """One line of code on a tensor."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+class Matrix(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(6, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight
 
 
 class Sum(nn.Module):
@@ -55,6 +77,27 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "add": (Sum(), MAP),
     "flatten": (nn.Flatten(), MAP),
     "identity": (nn.Dropout(0.5), MAP),
+    "concat": (Written(lambda x: torch.cat([x, x.relu(), x], dim=1)), MAP),
+    "concat of positions": (Written(lambda x: torch.cat([x, x.relu()], dim=3)), MAP),
+    "stack": (Written(lambda x: torch.stack([x, x.relu()], dim=1)), LINE),
+    "first position": (Written(lambda x: x[:, :, 0]), MAP),
+    "new axes": (Written(lambda x: x[:, None, ..., None]), LINE),
+    "some positions before channels": (Written(lambda x: x.transpose(1, 2)[:, 2:7:2]), LINE),
+    "positions on both sides": (Written(lambda x: x.transpose(1, 2)[:, 1:3, :, :4]), MAP),
+    "expand": (Written(lambda x: x[..., None].expand(-1, -1, -1, 3)), LINE),
+    "a part": (Written(lambda x: x.split([2, 4], dim=1)[1]), LINE),
+    "a part of positions": (Written(lambda x: x.chunk(3, dim=2)[2]), LINE),
+    "squeeze": (Written(lambda x: x.unsqueeze(1).squeeze(1)), LINE),
+    "permute": (Written(lambda x: x.permute(0, 2, 3, 1)), MAP),
+    "linear of positions": (nn.Linear(9, 4), LINE),
+    "matmul": (Matrix(), VECTOR),
+    "pad": (nn.ZeroPad2d((1, 2, 0, 1)), MAP),
+    "rms norm": (nn.RMSNorm(9), LINE),
+    "depthwise, transposed": (nn.ConvTranspose2d(6, 6, 3, 2, 1, groups=6), MAP),
+    "glu": (nn.GLU(dim=1), MAP),
+    "channel shuffle": (nn.ChannelShuffle(3), MAP),
+    "pixel unshuffle": (nn.PixelUnshuffle(2), MAP),
+    "by a number": (Written(lambda x: 2 * x - 1), MAP),
 }
 
 
@@ -74,7 +117,7 @@ def test_every_kind_runs_and_gives_its_shape(layer: str) -> None:
     for item in kernels(graph)[1:]:
         shapes = shapes_of(graph, item)
         (output,) = run(item_model(shapes))
-        assert output.shape == (1, shapes[-1].out_channels, *shapes[-1].out_size)
+        assert output.shape == shapes[-1].out_shape
     (output,) = run(whole_model(graph))
     assert output.shape == expected
 
@@ -84,6 +127,8 @@ def test_all_kinds_were_tried() -> None:
     for module, size in LAYERS.values():
         graph = trace(nn.Sequential(module).eval(), torch.zeros(size))
         tried |= {layer.kind for layer in graph.layers}
+    for family in FAMILIES.values():  # in test_families.py
+        tried |= {layer.kind for layer in trace(family.build().double(), inputs(family, 1)).layers}
     assert set(KINDS) <= tried
 
 
@@ -100,7 +145,7 @@ def test_models_are_the_same_every_time(small: Graph) -> None:
 
 
 def test_opaque_layers_are_named() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(dim=1), nn.Conv2d(4, 2, 1))
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LocalResponseNorm(2), nn.Conv2d(4, 2, 1))
     graph = trace(model.eval(), torch.zeros(1, 3, 4, 4))
-    with pytest.raises(DeviceError, match=r"latency of '1' .*'1' \(Softmax\), which easearch"):
+    with pytest.raises(DeviceError, match=r"latency of '1' .*'1' \(LocalResponseNorm\)"):
         whole_model(graph)

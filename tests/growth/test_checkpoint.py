@@ -1,17 +1,33 @@
-"""Checkpoints of networks that are not easearch's own seeds."""
+"""Checkpoints: networks of users' own, and folders that come from strangers."""
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+import sys
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from networks import SIZE, Plain, sample
+from networks import SIZE, Plain, Tied, sample
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import easearch as ea
-from easearch.errors import FileFormatError
-from easearch.growth.checkpoint import Architecture
+from easearch.errors import FileFormatError, GraphError
+from easearch.growth.checkpoint import (
+    ARCHITECTURE,
+    WEIGHTS,
+    Architecture,
+    read_architecture,
+    write,
+)
+from easearch.models import mobilenet_v1
+
+SMALL: dict[str, Any] = {"classes": 5, "layout": [[8, 1, 1], [8, 1, 2]], "stem_channels": 8}
 
 
 class Shared(nn.Module):
@@ -28,7 +44,7 @@ class Shared(nn.Module):
 
 def test_layers_that_share_a_weight_share_it_again(tmp_path: Path) -> None:
     model = Shared()
-    ea.save(model, Architecture(factory="shared", input=(4,)), tmp_path)
+    write(model, Architecture(factory="shared", input=(4,)), tmp_path)
     loaded = ea.load(tmp_path, factory=Shared)
     x = torch.randn(3, 4)
     assert torch.equal(loaded(x), model(x))
@@ -37,7 +53,7 @@ def test_layers_that_share_a_weight_share_it_again(tmp_path: Path) -> None:
 
 def test_a_network_of_ones_own_needs_its_factory(tmp_path: Path) -> None:
     model = Plain().eval()
-    ea.save(model, Architecture(factory="plain", input=(1, SIZE, SIZE)), tmp_path)
+    write(model, Architecture(factory="plain", input=(1, SIZE, SIZE)), tmp_path)
     with pytest.raises(FileFormatError, match="'plain'"):
         ea.load(tmp_path)
     x = sample().float()
@@ -50,8 +66,212 @@ def test_a_saved_network_is_a_copy(tmp_path: Path) -> None:
     model = Plain().eval()
     architecture = Architecture(factory="plain", input=(1, SIZE, SIZE))
     expected = model(sample().float())
-    ea.save(model, architecture, tmp_path)
+    write(model, architecture, tmp_path)
     with torch.no_grad():
         model.head.weight.zero_()
     loaded = ea.load(tmp_path, factory=Plain)
     assert torch.equal(loaded(sample().float()), expected)
+
+
+def grown_by_hand() -> tuple[nn.Module, ea.Graph]:
+    model = Plain().eval()
+    graph = ea.trace(model, sample().float())
+    moves = [ea.Split(group=group.name, channel=1) for group in graph.growable]
+    return ea.apply(model, graph, moves), graph.after(moves)
+
+
+def test_saved_by_hand_and_loaded(tmp_path: Path) -> None:
+    """What `ea.save` writes, `ea.load` builds: by function, by import path, by a seed's name."""
+    model, graph = grown_by_hand()
+    x = sample().float()
+    state = torch.get_rng_state()
+    ea.save(model, tmp_path / "own", sample=x, factory=Plain)
+    assert torch.equal(state, torch.get_rng_state())
+    architecture = read_architecture(tmp_path / "own")
+    assert architecture.factory == "networks:Plain"
+    assert architecture.widths == graph.widths
+    for factory in (Plain, "networks:Plain"):
+        assert torch.equal(ea.load(tmp_path / "own", factory=factory)(x), model(x))
+    ea.save(model, tmp_path / "local", sample=x, factory=lambda: Plain())
+    assert read_architecture(tmp_path / "local").factory == ""
+    ea.save(model, tmp_path / "unknown", sample=x)
+    for name in ("local", "unknown"):
+        with pytest.raises(FileFormatError, match=r"ea\.load\(path, factory="):
+            ea.load(tmp_path / name)
+        assert torch.equal(ea.load(tmp_path / name, factory=Plain)(x), model(x))
+    seed = mobilenet_v1(**SMALL).eval()
+    for factory in (mobilenet_v1, "mobilenet_v1"):
+        ea.save(seed, tmp_path / "seed", sample=x, factory=factory, arguments=SMALL)
+        assert read_architecture(tmp_path / "seed").factory == "mobilenet_v1"
+        assert torch.equal(ea.load(tmp_path / "seed")(x), seed(x))
+
+
+def test_what_cannot_be_loaded_again_is_not_saved(tmp_path: Path) -> None:
+    model, _ = grown_by_hand()
+    x = sample().float()
+    place = tmp_path / "net"
+    with pytest.raises(FileFormatError, match="no channel group"):
+        ea.save(model, place, sample=x, factory=Tied)
+    with pytest.raises(FileFormatError, match="failed with TypeError"):
+        ea.save(model, place, sample=x, factory=Plain, arguments={"width": 3})
+    with pytest.raises(FileFormatError, match="as JSON can hold them"):
+        ea.save(model, place, sample=x, arguments={"act": nn.ReLU})
+    with pytest.raises(GraphError, match="one tensor as sample, got a tuple"):
+        ea.save(model, place, sample=(x,))  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="expected package"):
+        ea.save(model, place, sample=x, factory="plain")
+    biased = Plain()
+    biased.register_buffer("more", torch.zeros(2))
+    with pytest.raises(FileFormatError, match=r"does not build this network again: .*|.* more "):
+        ea.save(biased, place, sample=x, factory=Plain)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_a_stranger_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`os:system` with arguments would run a command."""
+    (tmp_path / "evil_of_a_stranger.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    model, _ = grown_by_hand()
+    for path, arguments in (
+        ("os:system", {"command": f"touch {tmp_path / 'ran'}"}),
+        ("evil_of_a_stranger:net", {}),
+    ):
+        architecture = Architecture(factory=path, arguments=arguments, input=(1, SIZE, SIZE))
+        write(model, architecture, tmp_path / "net")
+        with pytest.raises(FileFormatError) as caught:
+            ea.load(tmp_path / "net")
+        assert path in str(caught.value)
+        assert "ea.load(path, factory=that_function)" in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    assert "evil_of_a_stranger" not in sys.modules
+
+
+def test_links_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    model, _ = grown_by_hand()
+    outside, folder = tmp_path / "outside", tmp_path / "net"
+    ea.save(model, folder, sample=sample().float())
+    for name in (ARCHITECTURE, WEIGHTS):
+        outside.mkdir(exist_ok=True)
+        (folder / name).replace(outside / name)
+        (folder / name).symlink_to(outside / name)
+        with pytest.raises(FileFormatError, match="got a link to"):
+            ea.load(folder, factory=Plain)
+        (folder / name).unlink()
+        (outside / name).replace(folder / name)
+    # a link to the folder as a whole, and one within it, are the user's own business
+    (tmp_path / "link").symlink_to(folder)
+    (folder / WEIGHTS).replace(folder / "other")
+    (folder / WEIGHTS).symlink_to("other")
+    ea.load(tmp_path / "link", factory=Plain)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    model, _ = grown_by_hand()
+    for name in (ARCHITECTURE, WEIGHTS):
+        ea.save(model, tmp_path / name, sample=sample().float())
+        (tmp_path / name / name).unlink()
+        os.mkfifo(tmp_path / name / name)  # reading it would wait for ever
+        with pytest.raises(FileFormatError, match="to be a file"):
+            ea.load(tmp_path / name, factory=Plain)
+
+
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
+    model, _ = grown_by_hand()
+    ea.save(model, tmp_path, sample=sample().float())
+    torch.save(model.state_dict(), tmp_path / WEIGHTS)
+    with pytest.raises(FileFormatError, match="not a safetensors file"):
+        ea.load(tmp_path, factory=Plain)
+
+
+def change(folder: Path, **values: Any) -> None:
+    content = json.loads((folder / ARCHITECTURE).read_text())
+    for name, value in values.items():
+        content[name] = {**content[name], **value} if isinstance(value, dict) else value
+    (folder / ARCHITECTURE).write_text(json.dumps(content))
+
+
+def _memory(tmp_path: Path, **values: Any) -> tuple[str, int]:
+    """What loading a changed seed says, and the most memory that it took, in bytes."""
+    seed = mobilenet_v1(**SMALL)
+    ea.save(seed, tmp_path, sample=sample().float(), factory=mobilenet_v1, arguments=SMALL)
+    change(tmp_path, **values)
+    tracemalloc.start()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        with pytest.raises(FileFormatError) as caught:
+            ea.load(tmp_path)
+        python = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    return str(caught.value), max(taken, python)
+
+
+@pytest.mark.parametrize("width", [2_000, 100_000, 10**9, 10**18])
+def test_absurd_widths_are_refused_before_they_take_memory(width: int, tmp_path: Path) -> None:
+    told, taken = _memory(tmp_path, widths={"stem.conv": width})
+    assert "not of one network" in told
+    assert taken < 2**26, told
+
+
+def test_widths_that_fit_each_layer_but_not_the_file(tmp_path: Path) -> None:
+    told, taken = _memory(tmp_path, widths={"blocks.0.pointwise.conv": 20})
+    assert "of shape" in told and "not of one network" in told
+    assert taken < 2**26
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"width": 1e6}, {"layout": [[8, 10**6, 1]]}, {"stem_channels": 10**12}]
+)
+def test_absurd_arguments_are_stopped(arguments: dict[str, Any], tmp_path: Path) -> None:
+    told, taken = _memory(tmp_path, arguments=arguments)
+    assert "not of one network" in told
+    assert taken < 2**29
+
+
+def test_an_absurd_input_is_refused(tmp_path: Path) -> None:
+    told, taken = _memory(tmp_path, input=[1, 10**6, 10**6])
+    assert "expected an input of" in told
+    assert taken < 2**26
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "is not an architecture"),
+        ('{"format": 1, "factory": 3, "input": [1]}', "factory: expected text, got '3'"),
+        ('{"format": 1, "factory": "", "input": [1.5]}', "input: expected a whole number"),
+        ('{"format": 1, "factory": "", "input": [true]}', "input: expected a whole number"),
+        ('{"format": 1, "factory": "", "input": [NaN]}', "input: expected a whole number"),
+        ('{"format": 1, "factory": "", "input": [1], "widths": []}', "widths: expected names"),
+        ('{"format": 1, "factory": "", "input": [1], "widths": {"a": "2"}}', "widths: expected a"),
+        ('{"format": 1, "factory": "", "input": [1], "arguments": 1}', "arguments: expected names"),
+        ('{"format": 1, "factory": "", "input": [1], "width": {}}', "did you mean 'widths'"),
+        ('{"factory": "", "input": [1]}', "'format' is missing"),
+        ('{"format": 1, "input": [1]}', "'factory' is missing"),
+    ],
+)
+def test_an_architecture_of_wrong_types(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / ARCHITECTURE).write_text(text)
+    with pytest.raises(FileFormatError) as caught:
+        ea.load(tmp_path, factory=Plain)
+    assert said in str(caught.value)
+    assert ARCHITECTURE in str(caught.value)
+
+
+def test_a_field_that_is_missing_keeps_its_default(tmp_path: Path) -> None:
+    """Files of before a field was born can be read."""
+    (tmp_path / ARCHITECTURE).write_text('{"format": 1, "factory": "x", "input": [1, 2]}')
+    assert read_architecture(tmp_path) == Architecture(factory="x", input=(1, 2))
+
+
+def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:
+    model, _ = grown_by_hand()
+    ea.save(model, tmp_path, sample=sample().float())
+    tensors = load_file(tmp_path / WEIGHTS)
+    tensors["one.weight"] = tensors["one.weight"].to(torch.int32)
+    save_file(tensors, tmp_path / WEIGHTS)
+    with pytest.raises(FileFormatError, match=r"expected one\.weight of torch\.float32, got"):
+        ea.load(tmp_path, factory=Plain)

@@ -8,7 +8,7 @@ import torch
 from easearch.errors import GraphError
 from easearch.graph import ChannelGroup, Graph, Segment
 from easearch.growth.lineage import NEWBORN, axis_of, lineages, resizing
-from easearch.moves import NewNeuron, Split
+from easearch.moves import NewNeuron, Remove, Split
 
 GRAPH = Graph(
     (),
@@ -82,3 +82,37 @@ def test_what_a_newborn_brings_takes_the_place_of_what_it_is_born_with() -> None
     assert grown.tolist() == [0, 0, 0, 1]
     axis.displace(grown, "w")
     assert grown.tolist() == [0, 0, 0, 5]
+
+
+def test_a_removal_closes_the_gap_and_leaves_an_inheritance() -> None:
+    moves = [
+        Remove(group="a", channels=(1,)),
+        Split(group="a", channel=0, shares=(1.5, -0.5)),
+        NewNeuron(group="a", into={"w": torch.tensor([5.0])}),
+    ]
+    (line,) = lineages(GRAPH, moves, {"a": {1: 0}}).values()
+    assert line.parents == [0, 2, 0, NEWBORN]
+    assert line.displaced[-1][0] == 3
+    assert line.inherited == [(0, 1, 1.5), (2, 1, -0.5)]
+    axis = axis_of(GRAPH, LAYOUT, 1, {"a": line})
+    assert axis is not None
+    old = torch.randn(4, 11)
+    new = axis.gather(old, born=0.0, shared=True)
+    x = torch.randn(11)
+    wide = x[axis.index] * (axis.index != NEWBORN)
+    merged = old.clone()  # the function that the twins computed together
+    merged[:, [0, 1, 8]] += old[:, [2, 3, 9]]
+    merged[:, [2, 3, 9]] = 0
+    assert torch.allclose(new @ wide, merged @ x, atol=1e-5)
+
+
+def test_many_taps_are_laid_out_as_few() -> None:
+    """The law of the layout: channel by channel, tap by tap."""
+    taps, moves = 7, [Split(group="b", channel=0), NewNeuron(group="b")]
+    axis = axis_of(GRAPH, (Segment("a"), Segment("b", taps)), 0, lineages(GRAPH, moves))
+    assert axis is not None
+    parents = [0, 1, 0]
+    expected = [0, 1, 2] + [3 + p * taps + t for p in parents for t in range(taps)]
+    assert axis.index.tolist() == expected + [NEWBORN] * taps
+    shares = [(1.0, 3), (0.5, taps), (1.0, taps), (0.5, taps), (1.0, taps)]
+    assert axis.share.tolist() == [share for share, times in shares for _ in range(times)]

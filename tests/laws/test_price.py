@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from families import FAMILIES, inputs
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,7 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from easearch.budget import METERS, Latency, find_meter
 from easearch.budget.meter import shapes_of
 from easearch.graph import Graph
-from easearch.moves import NewNeuron, Split
+from easearch.moves import Candidate, NewNeuron, Split
+from easearch.roles import Bound
+from easearch.selection.options import options, pricing
 from easearch.tracing import trace
 
 COUNTED = ("macs", "params", "memory")
@@ -194,3 +199,59 @@ def _input_of(model: nn.Module) -> tuple[int, ...]:
     if isinstance(first, nn.Linear):
         return (first.in_features,)
     return (first.in_channels,) + (32,) * len(first.kernel_size)
+
+
+PRODUCTS = {"product", "dot_product_attention", "multihead_attention"}
+"""Kinds with products of two values, which torch's counter knows under other names, or not."""
+
+
+@functools.cache
+def family_graph(family: str) -> Graph:
+    return trace(FAMILIES[family].build().double(), inputs(FAMILIES[family], 1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_params_of_every_family(family: str) -> None:
+    """All of the model's own, each tensor once; what is missing is said."""
+    own = sum(parameter.numel() for parameter in FAMILIES[family].build().parameters())
+    graph, meter = family_graph(family), find_meter("params")
+    total, missing = meter.cost(graph).total, meter.uncounted(graph)  # type: ignore[attr-defined]
+    assert total == own or (missing and total < own)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_macs_of_every_family(family: str) -> None:
+    graph, meter = family_graph(family), find_meter("macs")
+    if PRODUCTS & {layer.kind for layer in graph.layers}:
+        pytest.skip("products of two values")
+    model = FAMILIES[family].build().double().eval()
+    with FlopCounterMode(display=False) as counter:
+        model(inputs(FAMILIES[family], 1))
+    total, missing = meter.cost(graph).total, meter.uncounted(graph)  # type: ignore[attr-defined]
+    assert total == counter.get_total_flops() / 2 or (
+        missing and total < counter.get_total_flops() / 2
+    )
+
+
+@pytest.mark.parametrize("meter", COUNTED)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_price_of_moves_on_every_family(family: str, meter: str) -> None:
+    """What the selectors add up is the difference of two whole networks, at any choice."""
+    graph = family_graph(family)
+    candidates = [
+        Candidate(move=NewNeuron(group=group.name), gain=1.0)
+        for group in graph.growable
+        for _ in range(8)
+    ]
+    choices, priced = options(candidates, graph, 1), find_meter(meter)
+    price = pricing(graph, choices, Bound(meter=priced, limit=1.0))
+    draw = random.Random(family)
+    start = dict.fromkeys(choices, 0)
+    for _ in range(4):
+        picked = {name: draw.randrange(len(ladder)) for name, ladder in choices.items()}
+        moves = [move for name, k in picked.items() for move in choices[name][k].moves]
+        before, after = priced.cost(graph).total, priced.cost(graph.after(moves)).total
+        assert price.total(picked) - price.total(start) == pytest.approx(after - before, rel=1e-12)
+        assert price.total(picked) == pytest.approx(after, rel=1e-12)
+        if moves and meter != "memory":
+            assert after > before

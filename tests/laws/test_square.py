@@ -6,7 +6,9 @@ import random
 
 import pytest
 import torch
+from families import FAMILIES
 from networks import NETWORKS, sample
+from subjects import subject
 
 import easearch as ea
 from easearch.errors import GraphError
@@ -32,6 +34,23 @@ def test_square(name: str, seed: int) -> None:
     graph = ea.trace(model, sample())
     moves = plans(graph, seed)
     assert ea.trace(ea.apply(model, graph, moves), sample()) == graph.after(moves)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_square_on_families(name: str) -> None:
+    model, x, graph = subject(f"family {name}")
+    moves = plans(graph, 0) + removals(graph)
+    assert ea.trace(ea.apply(model, graph, moves), x) == graph.after(moves)
+
+
+def removals(graph: ea.Graph) -> list[ea.Remove]:
+    """The last channel of every group that a plan leaves alone and that has others."""
+    taken = {(m.group, c) for m in plans(graph, 0) for c in m.channels}
+    return [
+        ea.Remove(group=g.name, channels=(g.width - 1,))
+        for g in graph.growable
+        if g.width > 1 and (g.name, g.width - 1) not in taken
+    ]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -70,5 +89,14 @@ def test_moves_that_do_not_fit_are_refused() -> None:
     twice = [ea.Split(group=group.name, channel=0)] * 2
     with pytest.raises(GraphError, match="split twice"):
         ea.apply(model, graph, twice)
+    remove = [ea.Remove(group=group.name, channels=(0,))]
+    with pytest.raises(GraphError, match="removed twice"):
+        graph.after(remove * 2)
+    with pytest.raises(GraphError, match="both split and removed"):
+        graph.after([*twice[:1], *remove])
+    with pytest.raises(GraphError, match="that stays"):
+        graph.after([ea.Remove(group=group.name, channels=tuple(range(group.width)))])
+    with pytest.raises(GraphError, match="to remove, got none"):
+        ea.Remove(group=group.name, channels=())
     with pytest.raises(GraphError, match="shares that sum to 1"):
         ea.Split(group=group.name, channel=0, shares=(0.5, 0.6))

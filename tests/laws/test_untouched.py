@@ -18,8 +18,8 @@ def witness(model: nn.Module) -> Callable[[], None]:
     """Remember everything that could change; the function returned checks that nothing did."""
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
-    first = list(model.modules())[1]
-    first.training = not first.training
+    last = list(model.modules())[-1]
+    last.training = not last.training
     modes = [module.training for module in model.modules()]
     state = {key: value.clone() for key, value in model.state_dict().items()}
     gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 import torch
 import torch.nn.functional as F
+from families import FAMILIES, inputs, settled
 from networks import NETWORKS, Tied, batches, sample, trained
 
 import easearch as ea
@@ -12,7 +15,9 @@ from easearch.scoring.capture import Captured, Capturer
 from easearch.scoring.linearised import fields as fields_module
 from easearch.scoring.linearised.fields import Engine, Fields, engine
 from easearch.scoring.passes import Part, Passes
+from easearch.scoring.scores import scoring_state
 from easearch.scoring.unit import Unit
+from easearch.scoring.wires import Wires
 from easearch.tracing import KINDS, Kind, Role
 
 
@@ -141,21 +146,87 @@ def test_a_hook_is_not_bypassed() -> None:
     assert seen
 
 
-class Softplus(Kind):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_products_on_every_family(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In small chunks and whole; `phi` as well. A unit whose layers have no rule has no engine."""
+    family = FAMILIES[name]
+    model, x = settled(family), inputs(family, 3, seed=5)
+    graph, wires = ea.trace(model, x), Wires(model, (x,))
+    with scoring_state(model):
+        found = [Unit(model, graph, group, wires=wires) for group in graph.growable]
+        values = {edge for unit in found for edge in unit.entrances}
+        exits = {edge for unit in found for edge in unit.exits}
+        y = torch.arange(3) % family.classes
+        captured = Capturer(model, values, exits, wires).capture(x, y, F.cross_entropy)
+        for unit in found:
+            fast = engine(unit)
+            if fast is None:
+                assert name in SLOW
+                continue
+            v, theta = drawn(unit, 0), unit.theta * (1 + 0.01 * drawn(unit, 1))
+            expected, phi = unit.product(v, captured), unit.phi_at(theta, captured)
+            for chunk in (1, 2**21):
+                monkeypatch.setattr(fields_module, "CHUNK", chunk)
+                error = (times(fast, v, fast.fields(captured)) - expected).abs().max()
+                assert error <= 1e-8 * expected.abs().max() + 1e-12, unit.group.name
+                assert torch.allclose(fast.phi(theta, captured), phi, rtol=1e-9, atol=1e-12)
+
+
+class Ramp(torch.nn.Module):
+    """A mask over as many rows as there are samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = (1.0 + torch.arange(x.shape[2], dtype=torch.float64))[:, None]
+        return self.head((torch.tanh(self.stem(x)) * rows).mean((2, 3)))
+
+
+def test_what_is_spread_over_samples_is_not_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fields_module, "CHUNK", 1)
+    model, x = Ramp().double(), torch.randn(4, 3, 4, 3, dtype=torch.float64)
+    graph = ea.trace(model, x)
+    (group,) = graph.growable
+    unit = Unit(model, graph, group)
+    fast, v = engine_of(unit), drawn(unit, 0)
+    capturer = Capturer(model, unit.entrances, unit.exits)
+    captured = capturer.capture(x, torch.arange(4), F.cross_entropy)
+    expected = unit.product(v, captured)
+    error = (times(fast, v, fast.fields(captured)) - expected).abs().max()
+    assert error <= 1e-8 * expected.abs().max()
+
+
+SLOW = {
+    *("transposed", "group_norm", "instance_norm", "layer_norm_positions", "prelu"),
+    *("bias_parameter", "shared_conv", "twice", "tied_weights", "needs_export"),
+}
+"""Families with a unit that is left to automatic differentiation."""
+
+
+class Sinc(Kind):
     """A kind that scoring has no rule for."""
 
-    name = "softplus"
+    name = "sinc"
     role = Role.FOLLOWS
-    modules = (torch.nn.Softplus,)
+    functions: ClassVar = {torch.sinc: ("input",)}
+
+
+class Wave(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sinc(x)
 
 
 def test_a_kind_without_a_rule_is_left_to_automatic_differentiation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(KINDS, "softplus", Softplus())
-    model = Tied(torch.nn.Softplus).double()
+    model = Tied(Wave).double()
+    monkeypatch.setitem(KINDS, "sinc", Sinc())
     graph = ea.trace(model, sample())
-    assert all(engine(Unit(model, graph, group)) is None for group in graph.growable)
+    units = [Unit(model, graph, group) for group in graph.growable]
+    assert units
+    assert all(engine(unit) is None for unit in units)
     kept, streamed = (
         [c.gain for c in ea.score(model, graph, batches(), ea.Splitting(memory=memory))]
         for memory in (1e12, 0.0)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
+from families import FAMILIES, inputs
 from networks import NETWORKS, sample
 
 import easearch as ea
 from easearch.budget import find_meter
+from easearch.errors import BudgetError
 from easearch.graph import Graph
-from easearch.moves import Candidate, NewNeuron, Split
+from easearch.moves import Candidate, NewNeuron, Remove, Split
 from easearch.roles import Bound
-from easearch.selection.options import options, pricing
+from easearch.selection.options import options, pricing, stride
 
 
 def graph_of(name: str = "tied") -> Graph:
@@ -119,3 +122,71 @@ def test_a_meter_is_asked_once_for_all_shapes() -> None:
     pricing(graph, choices, Bound(meter=Counting(), limit=1.0))  # type: ignore[arg-type]
     (items,) = asked
     assert len(items) == len(set(items))
+
+
+def family_graph(name: str) -> Graph:
+    return ea.trace(FAMILIES[name].build().double(), inputs(FAMILIES[name], 1))
+
+
+def written(graph: Graph, group: str) -> list[int]:
+    """Columns of every stretch of the group in what its writers write."""
+    return [
+        graph.groups[group].width * segment.taps
+        for writer in graph.groups[group].writers
+        for segment in graph.by_name[writer].writes
+        if segment.group == group
+    ]
+
+
+@pytest.mark.parametrize("step", [4, 8, 16])
+@pytest.mark.parametrize("name", ["grouped", "resnext", "glu", "clean_shuffle", "pixel_shuffle"])
+def test_the_columns_of_writers_fall_on_the_step(name: str, step: int) -> None:
+    """Units of several channels: what a device computes in blocks are columns. And no width that
+    would do is left out.
+    """
+    graph = family_graph(name)
+    candidates = [
+        Candidate(move=NewNeuron(group=group.name), gain=1.0)
+        for group in graph.growable
+        for _ in range(3 * step)
+    ]
+    for group, ladder in options(candidates, graph, step).items():
+        width = graph.groups[group].width
+        fitting = [
+            wider
+            for wider in range(width + 1, width + 3 * step + 1)
+            if min(written(graph.with_widths({group: wider}), group)) % step == 0
+        ]
+        assert [option.width for option in ladder[1:]] == fitting
+        assert len(ladder) > 1
+
+
+def test_a_unit_of_two_columns_steps_by_half() -> None:
+    graph = family_graph("grouped")
+    taps = {group.name: min(written(graph, group.name)) // group.width for group in graph.growable}
+    assert sorted(taps.values()) == [1, 2]
+    assert {name: stride(graph, name, 8) for name in taps} == {n: 8 // t for n, t in taps.items()}
+    assert {stride(graph, name, 1) for name in taps} == {1}
+
+
+def test_other_moves_than_widenings_are_refused() -> None:
+    graph = graph_of()
+    taken = Candidate(move=Remove(group="stem.0", channels=(1,)), gain=1.0)
+    with pytest.raises(BudgetError, match=r"expected .* \(Split, NewNeuron\), got Remove; "):
+        options([taken], graph, 4)
+
+
+def test_a_charge_over_many_groups_is_one_over_sums() -> None:
+    """A concatenation of many: as many prices as sums, not as combinations."""
+    graph = family_graph("densenet")
+    candidates = [
+        Candidate(move=NewNeuron(group=group.name), gain=1.0)
+        for group in graph.growable
+        for _ in range(32)
+    ]
+    choices = options(candidates, graph, 4)
+    price = pricing(graph, choices, Bound(meter=find_meter("macs"), limit=1.0))
+    widest = max((c for moment in price.moments for c in moment), key=lambda c: len(c.groups))
+    assert len(widest.groups) > 3
+    combinations = math.prod(len(choices[name]) for name in widest.groups)
+    assert len(widest.prices) < combinations / 50

@@ -60,6 +60,8 @@ class Engine:
     def __init__(self, unit: Unit, steps: tuple[Step, ...]) -> None:
         self.unit, self.steps = unit, steps
         self.bilinear = [step for step in steps if isinstance(step, Bilinear)]
+        # What is spread over samples has fewer axes than what it meets, and must not be parted.
+        self._alike = all(len({self._axes(source) for source, _ in s.sources}) == 1 for s in steps)
 
     def fields(self, captured: Captured) -> Fields:
         """Values forward, adjoints backward."""
@@ -98,11 +100,19 @@ class Engine:
             values={edge: captured.values[edge] for edge in self.unit.entrances},
             gradients={edge: captured.gradients[edge] for edge in self.unit.exits},
         )
+        lengths = {len(t) if t.dim() and t.is_floating_point() else 0 for t in own.tensors()}
+        if len(lengths) > 1 or 0 in lengths or not self._alike:
+            yield own  # not every value has the samples first, one by one
+            return
         shapes = [self.unit.graph.shape(layer.name) for layer in self.unit.layers]
         numbers = max(shape.out_channels * shape.positions for shape in shapes)
         size = max(1, CHUNK // (numbers * self.unit.theta.element_size()))
-        for start in range(0, captured.samples, size):
+        for start in range(0, max(lengths), size):
             yield own.part(slice(start, start + size))
+
+    def _axes(self, source: str) -> int:
+        layer = self.unit.graph.by_name[source]
+        return len(layer.out_size) + len(layer.writes[:1])
 
     def _run(self, chunk: Captured) -> tuple[dict[str, Kept], Tensor]:
         kept: dict[str, Kept] = {}

@@ -10,27 +10,31 @@ Legend: w, d weight and bias of the layer; gamma, beta of the norm; W, b the fol
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from easearch.scoring.linearised.maps import Pair
 
 Own = Mapping[str, Tensor]
 """Tensors by parameter name."""
+Paths = Mapping[str, str]
+"""What a layer calls a tensor -> where the model keeps it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fold:
     """Where the parameters are found, and their values.
 
-    `layer` and `norm` are names, either may be empty. `held` has every parameter by its full name,
-    whether the channels own it or not.
+    `w`, `d`, `gamma`, `beta` are paths of the model's parameters, empty where there is none; `held`
+    has the values of all, whether the channels own them or not.
     """
 
-    layer: str
-    norm: str
+    w: str = ""
+    d: str = ""
+    gamma: str = ""
+    beta: str = ""
     held: Own
     mean: Tensor | None = None
     r: Tensor | None = None
@@ -68,7 +72,7 @@ class Fold:
         weights = self.folded({})
         C, c = second or (torch.zeros_like(weights[0]), None)
         if self.r is None or self.mean is None:
-            found = {self._key("weight"): C} | ({} if c is None else {self._key("bias"): c})
+            found = {self.w: C} | ({} if c is None else {self.d: c})
             return {key: t for key, t in found.items() if key in moved}
         c = torch.zeros_like(self.r) if c is None else c
         w, d, gamma, _ = self._four(self.held)
@@ -84,43 +88,28 @@ class Fold:
                 to_w, to_d = to_w + _rows(gamma_ * self.r, B), to_d + gamma_ * self.r * b
             to_s = to_s if w_ is None else to_s + _dots(B, w_)
             to_s = to_s if d_ is None else to_s + b * d_
-        layer = {} if not self.layer else {"weight": to_w, "bias": to_d}
-        found = {f"{self.layer}.{name}": t for name, t in layer.items()}
-        found |= {f"{self.norm}.weight": to_s * self.r, f"{self.norm}.bias": c}
+        found = {self.w: to_w, self.d: to_d, self.gamma: to_s * self.r, self.beta: c}
         return {key: t for key, t in found.items() if key in moved}
 
     def needs_first(self, own: Collection[str]) -> bool:
         """Whether a product rule acts: a norm's scale is owned, and a weight or bias before it."""
-        before = (f"{self.layer}.weight", f"{self.layer}.bias")
-        return f"{self.norm}.weight" in own and any(key in own for key in before)
-
-    def _key(self, tensor: str) -> str:
-        return f"{self.layer}.{tensor}"
+        return self.gamma in own and (self.w in own or self.d in own)
 
     def _four(self, own: Own) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-        layer = (own.get(self._key("weight")), own.get(self._key("bias"))) if self.layer else ()
-        w, d = layer or (None, None)
-        norm = (own.get(f"{self.norm}.weight"), own.get(f"{self.norm}.bias")) if self.norm else ()
-        gamma, beta = norm or (None, None)
-        return w, d, gamma, beta
+        return own.get(self.w), own.get(self.d), own.get(self.gamma), own.get(self.beta)
 
 
-def fold(model: nn.Module, layer: str, norm: str) -> Fold:
-    """The fold of a layer and the norm behind it, by their names; either may be empty."""
-    held: dict[str, Tensor] = {}
-    for name in filter(None, (layer, norm)):
-        module = model.get_submodule(name)
-        for tensor in ("weight", "bias"):
-            value = getattr(module, tensor, None)
-            if value is not None:
-                held[f"{name}.{tensor}"] = value.detach()
+def fold(layer: Paths, norm: Paths, held: Own, eps: float) -> Fold:
+    """The fold of a layer and the norm behind it, given the paths of their tensors; `held` has the
+    tensors at these paths.
+    """
+    w, d, gamma, beta = (of.get(role, "") for of in (layer, norm) for role in ("weight", "bias"))
+    values = {path: held[path] for path in (w, d, gamma, beta) if path}
+    found = Fold(w=w, d=d, gamma=gamma, beta=beta, held=values)
     if not norm:
-        return Fold(layer=layer, norm=norm, held=held)
-    module = model.get_submodule(norm)
-    assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
-    mean, variance = module.running_mean, module.running_var
-    assert mean is not None and variance is not None
-    return Fold(layer=layer, norm=norm, held=held, mean=mean, r=torch.rsqrt(variance + module.eps))
+        return found
+    mean, variance = held[norm["running_mean"]], held[norm["running_var"]]
+    return replace(found, mean=mean, r=torch.rsqrt(variance + eps))
 
 
 def _rows(s: Tensor, w: Tensor | None) -> Tensor:

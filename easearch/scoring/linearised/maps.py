@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 Pair = tuple[Tensor, Tensor | None]
 """Weight and bias, or whatever lives where they live: their tangents, their adjoints."""
@@ -38,25 +38,24 @@ class Map(ABC):
 
 @dataclass(frozen=True)
 class Convolution(Map):
-    """One or two spatial axes, dense (`groups` False) or a kernel a channel."""
+    """Spatial axes as many as there are strides; `groups` of channels apart from each other."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
-    depthwise: bool
+    groups: int
 
     def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
         """The convolution."""
-        groups = len(W) if self.depthwise else 1
         none = [0] * len(self.stride)
         result: Tensor = torch.ops.aten.convolution(
-            x, W, b, self.stride, self.padding, self.dilation, False, none, groups
+            x, W, b, self.stride, self.padding, self.dilation, False, none, self.groups
         )
         return result
 
     def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
         """The transposed convolution."""
-        if self.depthwise and set(self.stride) == {1}:
+        if len(W) == self.groups == x.shape[1] and set(self.stride) == {1}:
             # As a convolution with the kernel turned round: half the time of torch's backward.
             size = W.shape[2:]
             padding = [
@@ -78,53 +77,57 @@ class Convolution(Map):
         return weight, bias
 
     def _backward(self, g: Tensor, x: Tensor, W: Tensor, mask: list[bool]) -> Any:
-        groups = len(W) if self.depthwise else 1
         none = [0] * len(self.stride)
-        geometry = (self.stride, self.padding, self.dilation, False, none, groups)
+        geometry = (self.stride, self.padding, self.dilation, False, none, self.groups)
         return torch.ops.aten.convolution_backward(g, x, W, [len(W)], *geometry, mask)
 
 
 class Matrix(Map):
-    """`x W' + b` on vectors (N, F)."""
+    """`x W' + b` on the last axis, (N, ..., F)."""
 
     def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
         """The product."""
         return F.linear(x, W, b)
 
     def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
-        """(N, C) -> (N, F)."""
+        """(N, ..., C) -> (N, ..., F)."""
         return g @ W
 
     def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
         """(C, F) and (C,)."""
-        return g.t() @ x, g.sum(0)
+        flat = g.flatten(0, -2)
+        return flat.t() @ x.flatten(0, -2), flat.sum(0)
 
 
+@dataclass(frozen=True)
 class Scale(Map):
     """`x W + b`, a number a channel: a norm in evaluation mode with no convolution before it."""
 
+    axis: int = 1
+
     def apply(self, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
         """The scaled channels."""
-        y = x * _along(W, x)
-        return y if b is None else y.add_(_along(b, x))
+        y = x * self._along(W, x)
+        return y if b is None else y.add_(self._along(b, x))
 
     def to_input(self, g: Tensor, x: Tensor, W: Tensor) -> Tensor:
         """The same scale."""
-        return g * _along(W, g)
+        return g * self._along(W, g)
 
     def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
-        """(C,) and (C,)."""
-        others = [axis for axis in range(g.dim()) if axis != 1]
-        return (g * x).sum(others), g.sum(others)
+        """A number a channel each, the first in the shape of W."""
+        others = [axis for axis in range(g.dim()) if axis != self.axis]
+        return (g * x).sum(others).reshape(W.shape), g.sum(others)
+
+    def _along(self, values: Tensor, x: Tensor) -> Tensor:
+        sizes = [1] * x.dim()
+        sizes[self.axis] = -1
+        return values.view(sizes)
 
 
-def convolution(options: Mapping[str, Any], module: nn.Module, depthwise: bool) -> Map | None:
-    """A traced convolution as a map; None where its padding is not the plain one."""
+def convolution(options: Mapping[str, Any], groups: int) -> Map | None:
+    """A traced convolution as a map; None where its padding is not the same at both ends."""
     pads, axes = tuple(options["pads"]), len(options["stride"])
-    if pads[:axes] != pads[axes:] or getattr(module, "padding_mode", "zeros") != "zeros":
+    if pads[:axes] != pads[axes:]:
         return None
-    return Convolution(options["stride"], pads[:axes], options["dilation"], depthwise)
-
-
-def _along(values: Tensor, x: Tensor) -> Tensor:
-    return values.view((1, -1) + (1,) * (x.dim() - 2))
+    return Convolution(options["stride"], pads[:axes], options["dilation"], groups)

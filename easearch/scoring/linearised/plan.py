@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from easearch.graph import Layer
-from easearch.scoring.linearised.rules import Place, parametric, ruled, simple
+from easearch.scoring.linearised.rules import PARAMETRIC, Place, parametric, ruled, simple
 from easearch.scoring.linearised.steps import Step
 from easearch.scoring.unit import Unit
-
-PARAMETRIC = ("conv", "depthwise", "linear")
 
 
 def plan(unit: Unit) -> tuple[Step, ...] | None:
     """The steps in the order of execution; None where a layer has no rule."""
-    if not all(ruled(unit.model, layer) for layer in unit.layers):
+    tensors = all(source in unit.graph.by_name for source, _ in unit.entrances)
+    if not tensors or not all(ruled(unit, layer) for layer in unit.layers):
         return None
     folds = dict(_folds(unit))
     steps = []
@@ -36,12 +35,11 @@ def _step(unit: Unit, layer: Layer, folded: str | None) -> Step | None:
         inner=tuple(inner for _, inner in sources),
         last=layer.name not in read,
     )
-    own = {slot.key for slot in unit.slots}
     if layer.kind == "batch_norm":
-        return parametric(unit.model, before, layer, place, own)
+        return parametric(unit, before, layer, place)
     if layer.kind in PARAMETRIC:
-        return parametric(unit.model, layer, None, place, own)
-    return simple(unit.model, layer, place)
+        return parametric(unit, layer, None, place)
+    return simple(unit, layer, place)
 
 
 def _folds(unit: Unit) -> list[tuple[str, str]]:

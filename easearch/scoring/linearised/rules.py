@@ -4,7 +4,8 @@ differentiation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easearch.graph import Layer
+from easearch.graph import Graph, Layer
 from easearch.scoring.capture import Edge
 from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.fold import fold
 from easearch.scoring.linearised.maps import Map, Matrix, Scale, convolution
+from easearch.scoring.linearised.replay import Product, Replay
 from easearch.scoring.linearised.steps import Bend, Plain, Step, Sum
+from easearch.scoring.unit import Unit
 
-Linear = tuple[
+PARAMETRIC = ("conv", "depthwise", "grouped", "linear")
+LINEAR = frozenset(
+    (
+        *("identity", "flatten", "reshape", "permute", "split", "concat", "stack", "expand"),
+        *("channel_shuffle", "pixel_shuffle", "select", "unfold", "pad", "resample"),
+    )
+)
+"""Kinds whose layers are linear in their inputs."""
+ADDING = (operator.add, operator.iadd, torch.add, torch.ops.aten.add.Tensor, "add", "add_")
+LEAVING = ("avg", "average", "mean", "sum")
+CHOOSING = ("max", "min")
+POOLS = ("pool", "global_pool", "adaptive_pool", "reduce")
+"""Kinds whose layers are linear or choose, as their function says."""
+
+
+Chooser = tuple[
     Callable[[Tensor], tuple[Tensor, Tensor | None]],
     Callable[[Tensor, Tensor | None], Tensor],
     Callable[[Tensor, Tensor, Tensor | None], Tensor],
@@ -36,105 +54,170 @@ class Place:
     last: bool
 
 
-def ruled(model: nn.Module, layer: Layer) -> bool:
-    """Whether a rule may speak for the layer: its module is called once, and without hooks."""
-    if "@" in layer.name:
+def ruled(unit: Unit, layer: Layer) -> bool:
+    """Whether a rule may speak for the layer: it is no module with hooks, and computes with no
+    tensors but those that the graph knows of; what channels own, it alone computes with.
+    """
+    node, wires = unit.wires.node(layer), unit.wires
+    module = wires.module(node)
+    if module is not None and (module._forward_hooks or module._forward_pre_hooks):
         return False
-    module = dict(model.named_modules()).get(layer.name)
-    return module is None or not (module._forward_hooks or module._forward_pre_hooks)
+    given = {source for source in node.all_input_nodes if source.op == "get_attr"}
+    if len(given) != (0 if module is not None else len(layer.tensors)):
+        return False
+    paths = {wires.canonical.get(held.path) for held in layer.tensors}
+    owned = paths & {slot.key for slot in unit.slots}
+    users = (one for one in unit.graph.layers for held in one.tensors if held.path in owned)
+    return None not in paths and all(one.name == layer.name for one in users)
 
 
-def parametric(
-    model: nn.Module, layer: Layer | None, norm: Layer | None, place: Place, own: Collection[str]
-) -> Step | None:
+def parametric(unit: Unit, layer: Layer | None, norm: Layer | None, place: Place) -> Step | None:
     """A layer and the norm behind it, or one of the two; None where there is no rule."""
-    names = tuple("" if one is None else one.name for one in (layer, norm))
-    if norm is not None and getattr(model.get_submodule(norm.name), "running_var", None) is None:
+    found = Scale() if layer is None else _map(unit, layer)
+    eps = 0.0 if norm is None else _epsilon(unit, norm)
+    if found is None or eps is None or len(place.sources) != 1:
         return None
-    found = Scale() if layer is None else _map(layer, model.get_submodule(layer.name))
-    if found is None:
-        return None
-    folded = fold(model, *names)
+    paths, behind = _paths(layer), _paths(norm)
+    held = {
+        path: unit.wires.held(path, {}).detach() for path in (*paths.values(), *behind.values())
+    }
+    folded = fold(paths, behind, held, eps)
+    last = norm or layer
+    assert last is not None
     return Bilinear(
-        name=names[1] or names[0],
+        name=last.name,
         sources=place.sources,
         inner=place.inner,
         map=found,
         fold=folded,
         weights=folded.folded({}),
-        mixed=folded.needs_first(own),
+        mixed=folded.needs_first({slot.key for slot in unit.slots}),
     )
 
 
-def simple(model: nn.Module, layer: Layer, place: Place) -> Step | None:
-    """A layer without parameters; None where there is no rule."""
+def _paths(layer: Layer | None) -> dict[str, str]:
+    return {} if layer is None else {held.role: held.path for held in layer.tensors}
+
+
+def _epsilon(unit: Unit, norm: Layer) -> float | None:
+    """Of a batch norm with statistics of its own, in evaluation mode; else None."""
+    node = unit.wires.node(norm)
+    if "running_var" not in _paths(norm) or norm.out_axis != 1:
+        return None
+    module = unit.wires.module(node)
+    if module is not None:
+        return float(module.eps)  # type: ignore[arg-type]
+    # The function and the operator of ATen have these two at the same places.
+    given: dict[Any, Any] = {**dict(enumerate(node.args)), **node.kwargs}
+    training = given.get("training", given.get(5, False))
+    eps = given.get("eps", given.get(7, 1e-5))
+    return float(eps) if training is False and isinstance(eps, float) else None
+
+
+def simple(unit: Unit, layer: Layer, place: Place) -> Step | None:
+    """A layer without parameters of the channels; None where there is no rule."""
     at: dict[str, Any] = {
         "name": layer.name,
         "sources": place.sources,
         "inner": place.inner,
     }
-    options = dict(layer.options)
-    if layer.kind == "add":
-        return Sum(**at) if len(place.sources) == 2 else None
-    if len(place.sources) != 1:
-        return None
+    number, node = len(place.sources), unit.wires.node(layer)
     if layer.kind == "activation":
-        return Bend(**at, function=options["function"], last=place.last)
-    linear = _linear(model, layer, options)
-    if linear is None:
+        options = dict(layer.options)
+        return Bend(**at, options=options, last=place.last) if number == 1 else None
+    multiplies = layer.kind == "mul" and "mul" in _called(unit, layer)
+    if multiplies and number == 2:
+        return Product(**at) if len(node.args) == 2 else None
+    if any(held.path in unit.held for held in layer.tensors):
+        return _scaled(unit, layer, place) if multiplies else None
+    if layer.kind == "add" and number == 2 and _alike(unit, layer, place):
+        return Sum(**at)
+    pool = unit.wires.module(node)
+    if number == 1 and type(pool) is nn.MaxPool2d and not pool.return_indices:
+        call, forward, back = _maximum(pool)
+        return Plain(**at, call=call, forward=forward, transpose=back)
+    chosen = _chosen(unit, layer)
+    if chosen is None:
         return None
-    call, forward, transpose = linear
-    return Plain(**at, call=call, forward=forward, transpose=transpose)
+    edges = place.sources
+
+    def again(xs: Sequence[Tensor]) -> Tensor:
+        return unit.replay(layer, dict(zip(edges, xs, strict=True)))
+
+    return Replay(**at, call=again, chosen=chosen)
 
 
-def _map(layer: Layer, module: nn.Module) -> Map | None:
+def _scaled(unit: Unit, layer: Layer, place: Place) -> Step | None:
+    """A number a channel, as a parameter of the model's."""
+    (held,) = layer.tensors
+    assert len(place.sources) == 1
+    scale = fold({"weight": held.path}, {}, {held.path: unit.held[held.path]}, 0.0)
+    if unit.held[held.path].numel() != unit.graph.channels(layer.writes):
+        return None
+    return Bilinear(
+        name=layer.name,
+        sources=place.sources,
+        inner=place.inner,
+        map=Scale(layer.out_axis),
+        fold=scale,
+        weights=scale.folded({}),
+    )
+
+
+def _map(unit: Unit, layer: Layer) -> Map | None:
+    options, shape = dict(layer.options), unit.graph.shape(layer.name)
     if layer.kind == "linear":
         return Matrix()
-    return convolution(dict(layer.options), module, layer.kind == "depthwise")
+    each: int = options["each"] if "each" in options else shape.in_channels
+    return convolution(options, shape.in_channels // each)
 
 
-def _linear(model: nn.Module, layer: Layer, options: Mapping[str, Any]) -> Linear | None:
-    if layer.kind == "identity":
-        return _same(lambda x: x, lambda g, x: g)
-    if layer.kind == "flatten":
-        return _same(lambda x: x.flatten(1), lambda g, x: g.reshape(x.shape))
-    if layer.kind == "global_pool":
-        return _mean(keep=layer.out_size != ())
-    if layer.kind != "pool":
-        return None
-    pool = model.get_submodule(layer.name)
-    return _maximum(pool) if options["function"] == "max" else _average(pool)
+def _called(unit: Unit, layer: Layer) -> str:
+    """What the layer's call is named: a function, a method, a module's type."""
+    node = unit.wires.node(layer)
+    module = unit.wires.module(node)
+    if module is not None:
+        return type(module).__name__.lower()
+    target: Any = node.target
+    if isinstance(target, str):
+        return target
+    return str(getattr(target, "__name__", target))
 
 
-def _same(forward: Callable[[Tensor], Tensor], back: Callable[[Tensor, Tensor], Tensor]) -> Linear:
-    """A map that no batch decides on."""
-    return (lambda x: (forward(x), None), lambda x, _: forward(x), lambda g, x, _: back(g, x))
+def _alike(unit: Unit, layer: Layer, place: Place) -> bool:
+    """Whether two tensors of one shape are added, as they are."""
+    node = unit.wires.node(layer)
+    if node.target not in ADDING or len(node.args) != 2 or node.kwargs:
+        return False
+    one, other = (unit.graph.by_name[source] for source, _ in place.sources)
+    return _size(unit.graph, one) == _size(unit.graph, other)
 
 
-def _mean(keep: bool) -> Linear:
-    def back(g: Tensor, x: Tensor) -> Tensor:
-        spread = g.reshape(*x.shape[:2], 1, 1) / (x.shape[2] * x.shape[3])
-        return spread.expand(x.shape)
-
-    return _same(lambda x: x.mean((2, 3), keepdim=keep), back)
-
-
-def _average(pool: nn.Module) -> Linear:
-    assert isinstance(pool, nn.AvgPool2d)
-
-    def back(g: Tensor, x: Tensor) -> Tensor:
-        # `x` is a shape without memory. The transpose of a linear map at any point is its own.
-        with torch.enable_grad():
-            at = torch.zeros_like(x, memory_format=torch.contiguous_format).requires_grad_()
-            (found,) = torch.autograd.grad(pool.forward(at), at, g)
-        return found
-
-    return _same(pool.forward, back)
+def _size(graph: Graph, layer: Layer) -> tuple[int, ...]:
+    shape = graph.shape(layer.name)
+    if not layer.writes:
+        return shape.out_size
+    before = layer.out_axis - 1
+    return (*shape.out_size[:before], shape.out_channels, *shape.out_size[before:])
 
 
-def _maximum(pool: nn.Module) -> Linear:
-    assert isinstance(pool, nn.MaxPool2d)
+def _chosen(unit: Unit, layer: Layer) -> bool | None:
+    """Whether a batch chooses the linear map that a layer is; None if it may not be one."""
+    node, name = unit.wires.node(layer), _called(unit, layer)
+    if layer.kind in ("add", "mul"):
+        first = isinstance(node.args[0], torch.fx.Node)
+        divides = layer.kind == "mul" and "mul" not in name and not first
+        several = layer.kind == "mul" and len(unit.sources(layer)) != 1
+        return None if divides or several else False
+    if layer.kind in POOLS:
+        name = str(dict(layer.options).get("function", name))
+        if any(word in name for word in CHOOSING):
+            return True
+        return False if any(word in name for word in LEAVING) else None
+    return False if layer.kind in LINEAR else None
 
+
+def _maximum(pool: nn.MaxPool2d) -> Chooser:
     def call(x: Tensor) -> tuple[Tensor, Tensor | None]:
         value, places = F.max_pool2d(
             x,

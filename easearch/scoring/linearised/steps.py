@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from easearch.scoring.capture import Edge
-from easearch.scoring.curvature import bent, slopes
+from easearch.scoring.curvature import Options, slopes
 from easearch.scoring.linearised.maps import Pair
+from easearch.tracing.activation import evaluate
 
 Kept = tuple[Tensor | None, ...]
 """What a step keeps of a batch; its meaning is the step's own."""
@@ -76,18 +77,18 @@ class Step(ABC):
 class Bend(Step):
     """An activation."""
 
-    function: str
+    options: Options
     last: bool
     """Whether nothing inside of the unit reads it: then its slope is not needed again."""
     bends: bool = True
 
     def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
         """`s(x)`."""
-        return bent(self.function, xs[0])
+        return evaluate(self.options, xs[0])
 
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps `s'` and `s''`."""
-        value, first, second = slopes(self.function, xs[0])
+        value, first, second = slopes(self.options, xs[0])
         return value, (first, second)
 
     def back(self, kept: Kept, b: Tensor) -> tuple[Kept, Some]:

@@ -1,0 +1,127 @@
+"""Nodes of a program as calls that kinds can read: tensors, parameters and numbers in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from easearch.tracing.call import Call, Derived, Parameter, Value
+from easearch.tracing.program import caller, picked
+
+SHAPE_QUERIES = frozenset(
+    ("size", "dim", "numel", "ndimension", "is_floating_point", "get_device", "element_size")
+)
+"""Methods that read a tensor's form alone."""
+FORM = frozenset(("shape", "ndim", "device", "dtype", "is_cuda", "requires_grad"))
+"""Attributes that tell a tensor's form alone."""
+RESULTS = {"values": 0, "indices": 1}
+"""Attributes by which the results of `max` and its like are taken."""
+
+
+class Calls:
+    """Reads the nodes of one program, of which is known what each gives."""
+
+    def __init__(self, model: nn.Module, names: Mapping[fx.Node, str], seen: dict[fx.Node, Any]):
+        self._model, self._names, self.seen = model, names, seen
+        self.values: dict[fx.Node, Value] = {}
+        """The tensors between layers, as far as the walk has come."""
+        self.paths: dict[str, str] = {}
+        """Path of every parameter and buffer -> the first path of that very tensor."""
+        self._trained = {path for path, _ in model.named_parameters()}
+        first: dict[int, str] = {}
+        for owned in (
+            model.named_parameters(remove_duplicate=False),
+            model.named_buffers(remove_duplicate=False),
+        ):
+            for path, tensor in owned:
+                self.paths[path] = first.setdefault(id(tensor), path)
+
+    def call(self, node: fx.Node) -> Call:
+        """The call whose result a node is: of a piece, the call that gave it with others."""
+        source, piece = self.source(node)
+        return self._call(source, self.seen[node], piece)
+
+    def source(self, node: fx.Node) -> tuple[fx.Node, int | None]:
+        """The node that calls, and which of its results this one is; the node itself where it
+        gives a tensor.
+        """
+        first = node.args[0] if node.op == "call_function" and node.args else None
+        if isinstance(first, fx.Node) and several(self.seen.get(first)):
+            number = node.args[1] if picked(node) else None
+            if node.target is getattr:
+                number = RESULTS.get(str(node.args[1]))
+            if isinstance(number, int):
+                return first, number
+        return node, None
+
+    def operands(self, node: fx.Node) -> tuple[Value, ...]:
+        """The tensors that go into a node."""
+        return self._call(node, None, None).values
+
+    def describe(self, node: fx.Node) -> str:
+        """The node's call, for people: 'features.3' (Conv2d)."""
+        node, _ = self.source(node)
+        if node.op == "call_module":
+            module = self._model.get_submodule(str(node.target))
+            return f"'{node.target}' ({type(module).__name__})"
+        target: Any = node.target
+        called = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        return f"'{self._names[node]}' ({called})"
+
+    def _call(self, node: fx.Node, gives: Any, piece: int | None) -> Call:
+        module = self._model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        inside = caller(node)
+        args: Any = fx.node.map_arg(node.args, self._operand)
+        return Call(
+            module=module,
+            path=str(node.target) if module is not None else "",
+            owner=self._model.get_submodule(inside) if inside else None,
+            target=node.target,
+            args=tuple(args),
+            kwargs=dict(fx.node.map_arg(node.kwargs, self._operand)),
+            out_shape=tuple(gives.shape) if isinstance(gives, Tensor) else (),
+            piece=piece,
+        )
+
+    def _operand(self, node: fx.Node) -> Any:
+        if node in self.values:
+            return self.values[node]
+        seen = self.seen[node]
+        if node.op == "get_attr" and str(node.target) in self.paths:
+            path = self.paths[str(node.target)]
+            return Parameter(path=path, shape=tuple(seen.shape), trained=path in self._trained)
+        if several(seen):  # whoever takes them all takes what went in
+            return self._call(node, None, None).args
+        if isinstance(seen, Tensor):
+            unknown = f"it meets '{self._names[node]}', which has its size for good"
+            return Value(source="", shape=tuple(seen.shape), unknown=unknown)
+        return Derived(value=seen)
+
+
+def several(seen: Any) -> bool:
+    """Whether a call gave several tensors."""
+    return isinstance(seen, tuple | list) and any(isinstance(item, Tensor) for item in seen)
+
+
+def asks_for_form(node: fx.Node) -> bool:
+    """Whether a node asks for a tensor's form alone, which no channel passes."""
+    if node.op == "call_method":
+        return str(node.target) in SHAPE_QUERIES
+    if node.target is getattr:
+        return node.args[1] in FORM
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and ("sym_" in schema.name or "assert" in schema.name)
+
+
+def in_place(node: fx.Node) -> bool:
+    """Whether a call changes its first argument."""
+    if node.op == "call_module":
+        return False
+    target: Any = node.target
+    schema = getattr(target, "_schema", None)
+    if schema is not None:
+        return bool(schema.is_mutable)
+    name = target if isinstance(target, str) else getattr(target, "__name__", "")
+    return name.endswith("_") and not name.endswith("__")

@@ -1,0 +1,72 @@
+"""How channels pass a call: what most kinds have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from easearch.graph import Layout
+from easearch.tracing.call import Call, Value
+from easearch.tracing.layouts import Apart, Layouts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Through:
+    """How channels pass one call: what is read, at which axis, and the value that comes out."""
+
+    reads: Layout
+    in_axis: int
+    axis: int | None
+    writes: Layout
+
+
+def axis_of(value: Value) -> int:
+    """Where a value's channels stand; 1 where nothing is known of them."""
+    return 1 if value.axis is None else value.axis
+
+
+def read(value: Value, axis: int, layouts: Layouts, why: str) -> Layout:
+    """The layout of a value along an axis, which a layer reads.
+
+    Where the channels that are known stand along another axis, they are frozen; where none are
+    known, a group is made that cannot change.
+    """
+    if value.axis == axis:
+        return value.layout
+    layouts.freeze(value.layout, f"'{value.source}' {why}")
+    unknown = value.unknown or f"'{value.source}' has its channels along another axis"
+    return layouts.begin(value.shape[axis], unknown)
+
+
+def tied(call: Call, layouts: Layouts) -> Through:
+    """Tensors combined number by number, smaller ones spread over the positions of the larger.
+
+    A tensor whose one channel is spread over all, or of which nothing is known, holds its
+    group, and those that it meets, to their widths.
+    """
+    out = len(call.out_shape)
+    known = [v for v in call.values if v.axis is not None]
+    if not known:
+        return Through(reads=(), in_axis=1, axis=None, writes=())
+    # Counted from the end: that is how shapes are matched.
+    places = {axis_of(v) - len(v.shape) for v in known if layouts.columns(v.layout) > 1}
+    if len(places) > 1:
+        raise Apart("its inputs have their channels along different axes")
+    place = places.pop() if places else axis_of(known[0]) - len(known[0].shape)
+    width = call.out_shape[place]
+    main: Layout | None = None
+    for value in call.values:
+        size = value.shape[place] if -place <= len(value.shape) else 1
+        if value.axis is None:
+            continue
+        if axis_of(value) - len(value.shape) != place or size != width:
+            layouts.freeze(value.layout, f"'{value.source}' is spread over other channels")
+        elif main is None:
+            main = value.layout
+        else:
+            layouts.tie(main, value.layout)
+    if main is None:
+        raise Apart("its inputs are spread over each other")
+    for value in call.values:
+        if value.axis is None and -place <= len(value.shape) and value.shape[place] == width > 1:
+            layouts.freeze(main, value.unknown)
+    return Through(reads=main, in_axis=out + place, axis=out + place, writes=main)
