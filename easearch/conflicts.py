@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import ClassVar, Literal, Protocol
 
 from easearch.errors import GraphError
 
-if TYPE_CHECKING:
-    from easearch.moves import Widening
+
+class Widening(Protocol):
+    """What a graph must know of a move that changes a group's width."""
+
+    deepens: ClassVar[Literal[False]]
+
+    @property
+    def group(self) -> str:
+        """The group's name."""
+        ...
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The existing channels that the move touches."""
+        ...
+
+    @property
+    def added(self) -> int:
+        """How many channels the group gains; below zero where it loses some."""
+        ...
 
 
 def check_channels(moves: Iterable[Widening], widths: Mapping[str, int]) -> None:

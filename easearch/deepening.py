@@ -20,7 +20,14 @@ ACTIVATIONS = ("relu", "relu6", "silu", "hardswish", "sigmoid", "tanh")
 """What may stand in the middle of a new layer."""
 THEN = "then"
 """What the new layer is called in the module behind whose output it stands."""
-ALONE = frozenset(("activation", "batch_norm", "conv", "linear"))
+ALONE = frozenset(
+    (
+        *("conv", "depthwise", "grouped", "transposed", "linear"),
+        *("batch_norm", "instance_norm", "group_norm", "layer_norm", "activation", "prelu"),
+        *("pool", "global_pool", "adaptive_pool", "resample", "flatten"),
+        *("channel_shuffle", "pixel_shuffle"),
+    )
+)
 """Kinds whose modules of torch's own stay the same layer when something is put behind them."""
 
 

@@ -14,13 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Literal, Protocol
 
-from easearch.conflicts import check_channels
+from easearch.conflicts import Widening, check_channels
 from easearch.errors import GraphError, nearest
-
-if TYPE_CHECKING:
-    from easearch.moves import Move
+from easearch.table import aligned
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,16 @@ class Layer:
     def groups(self) -> tuple[str, ...]:
         """The groups whose widths this layer's shape depends on, each once."""
         return tuple(dict.fromkeys(s.group for s in self.reads + self.writes))
+
+
+class Deepening(Protocol):
+    """What a graph must know of a move that puts layers in."""
+
+    deepens: ClassVar[Literal[True]]
+
+    def inserted(self, graph: Graph) -> Graph:
+        """The graph with its layers."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +228,7 @@ class Graph:
             ),
         )
 
-    def after(self, moves: Sequence[Move]) -> Graph:
+    def after(self, moves: Sequence[Widening | Deepening]) -> Graph:
         """The graph as it will be when the moves have been applied: arithmetic only.
 
         Moves refer to this graph; new layers come after the widths, one after the other, so that
@@ -258,7 +266,7 @@ class Graph:
                     "yes" if group.frozen is None else f"no: {group.frozen}",
                 )
             )
-        return "\n".join(_aligned(rows))
+        return "\n".join(aligned(rows))
 
     def __reduce__(self) -> tuple[type[Graph], tuple[Any, ...]]:
         """Pickle and copy by value: the cached mappings are views and are made anew."""
@@ -289,12 +297,3 @@ def _counted(graph: Graph, names: Sequence[str]) -> str:
         kind = graph.by_name[name].kind
         kinds[kind] = kinds.get(kind, 0) + 1
     return ", ".join(f"{n} {kind}" if n > 1 else kind for kind, n in kinds.items()) or "-"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return [lines[0], "  ".join("-" * w for w in widths), *lines[1:]]

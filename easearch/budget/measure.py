@@ -10,6 +10,7 @@ from easearch.budget.meter import WHOLE, LayerMeter
 from easearch.budget.meters import find_meter
 from easearch.graph import Graph
 from easearch.roles import Cost
+from easearch.table import aligned
 
 ALL = ("macs", "params", "memory", "latency")
 
@@ -65,7 +66,8 @@ class CostTable(Mapping[str, Cost]):
             for name, layers in self.uncounted.items()
             if layers
         ]
-        return "\n".join(_aligned(lines) + notes)
+        table = aligned(lines, words=2)
+        return "\n".join([*table[:-1], table[1], table[-1], *notes])
 
 
 def measure(graph: Graph, meters: Sequence[str] = ALL, device: str = "host") -> CostTable:
@@ -96,16 +98,3 @@ def _number(value: float, unit: str) -> str:
         if value == int(value)
         else f"{value:.4g}"
     )
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    texts = [
-        "  ".join(
-            cell.ljust(w) if i < 2 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    rule = "  ".join("-" * w for w in widths)
-    return [texts[0], rule, *texts[1:-1], rule, texts[-1]]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easearch.tracing.activation import evaluate, jumps_of
+from easearch.tracing.kinds.activation import evaluate, jumps_of
 
 BETA = 3.0
 

@@ -1,7 +1,8 @@
 """What a kind of layer must say of itself: how channels pass it, how it widens, what it works, how
 a runtime spells it.
 
-A new kind is one file with a subclass of `Kind` and one line in `easearch/tracing/__init__.py`.
+A new kind is one file in `easearch/tracing/kinds/` with a subclass of `Kind`, and one line in its
+`__init__.py`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "easearch"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
-    {"conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"},
+    {"conflicts", "deepening", "errors", "factories", "graph", "moves", "roles", "table"},
     {"tracing"},
     {"growth", "budget", "selection"},
     {"scoring", "exporting"},

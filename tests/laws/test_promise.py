@@ -15,7 +15,7 @@ import easearch as ea
 from easearch.scoring.capture import Capturer
 from easearch.scoring.eigen import Exact, Lanczos
 from easearch.scoring.unit import Unit
-from easearch.tracing.activation import jumps_of
+from easearch.tracing.kinds.activation import jumps_of
 
 
 def kept(model: torch.nn.Module, graph: ea.Graph, candidate: ea.Candidate) -> float:

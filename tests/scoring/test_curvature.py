@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from easearch.scoring.curvature import BETA, CLOSED, bend, bent, slopes
-from easearch.tracing.activation import evaluate, jumps_of
-from easearch.tracing.function_table import BY_NAME
+from easearch.tracing.kinds.activation import evaluate, jumps_of
+from easearch.tracing.kinds.function_table import BY_NAME
 
 
 def options(name: str) -> dict[str, object]:

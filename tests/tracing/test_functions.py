@@ -11,7 +11,7 @@ from spellings import LAYERS
 from torch import nn
 
 import easearch as ea
-from easearch.tracing.activation import FUNCTIONS, evaluate, jumps, jumps_of
+from easearch.tracing.kinds.activation import FUNCTIONS, evaluate, jumps, jumps_of
 
 CASES = [case for case in LAYERS if case.startswith("activation")]
 STEP = 1e-6

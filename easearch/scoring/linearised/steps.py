@@ -22,7 +22,7 @@ from torch import Tensor
 from easearch.scoring.capture import Edge
 from easearch.scoring.curvature import Options, slopes
 from easearch.scoring.linearised.maps import Pair
-from easearch.tracing.activation import evaluate
+from easearch.tracing.kinds.activation import evaluate
 
 Kept = tuple[Tensor | None, ...]
 """What a step keeps of a batch; its meaning is the step's own."""

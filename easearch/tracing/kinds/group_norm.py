@@ -11,8 +11,8 @@ from torch import nn
 from easearch.graph import Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.norm import at_one, parameters_only
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.norm import at_one, parameters_only
 from easearch.tracing.through import Through
 
 ARGUMENTS = ("input", "num_groups", "weight", "bias")

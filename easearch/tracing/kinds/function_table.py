@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from easearch.tracing.functions import Function, Jumps, Values, aten
 from easearch.tracing.kind import Op
+from easearch.tracing.kinds.functions import Function, Jumps, Values, aten
 
 LARGEST = float(torch.finfo(torch.float32).max)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772

@@ -9,8 +9,8 @@ import torch
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Value
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.numbers import axes
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.numbers import axes
 from easearch.tracing.through import Through, axis_of
 
 ATEN = torch.ops.aten

@@ -9,8 +9,8 @@ from torch import nn
 
 from easearch.graph import Segment, Shape
 from easearch.tracing.call import Call
-from easearch.tracing.conv import FUNCTIONS, MODULES, conv_op, conv_options, settings
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.conv import FUNCTIONS, MODULES, conv_op, conv_options, settings
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through
 

@@ -11,7 +11,7 @@ from torch import nn
 from easearch.graph import Shape
 from easearch.tracing.call import Call, found
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.numbers import plain
+from easearch.tracing.kinds.numbers import plain
 
 ATEN = torch.ops.aten
 _METHODS = (

@@ -12,8 +12,8 @@ from torch import nn
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.numbers import one_sample
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.numbers import one_sample
 from easearch.tracing.through import Through, axis_of
 
 WHY = "attention heads keep their width"

@@ -13,8 +13,8 @@ from torch import nn
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.norm import parameters_only
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.norm import parameters_only
 from easearch.tracing.through import Through, read
 
 ARGUMENTS = ("input", "weight")

@@ -128,7 +128,10 @@ class Expand(Kind):
         size = sizes[axis]
         repeats = call.target in ("repeat", torch.tile, ATEN.repeat.default)
         if isinstance(size, int) and size != (1 if repeats else -1):
-            layouts.freeze(value.layout, f"the code names its size, {size}, in an expansion")
+            layouts.freeze(
+                value.layout,
+                f"the code names its size, {size}, in an expansion of '{value.source}'",
+            )
         return Through(reads=value.layout, in_axis=value.axis, axis=axis, writes=value.layout)
 
     def options(self, call: Call) -> dict[str, Any]:

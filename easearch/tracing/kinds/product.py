@@ -11,8 +11,8 @@ import torch
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call, Parameter, Value
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.numbers import one_sample
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.numbers import one_sample
 from easearch.tracing.through import Through, axis_of
 
 ATEN = torch.ops.aten

@@ -64,7 +64,9 @@ class Reshape(Kind):
         axis, writes = _reshaped(value, value.axis, call.out_shape, layouts)
         named = _named(call, axis)
         if named is not None:
-            layouts.freeze(value.layout, f"the code names its size, {named}, in a reshape")
+            layouts.freeze(
+                value.layout, f"the code names its size, {named}, in a reshape of '{value.source}'"
+            )
         return Through(reads=value.layout, in_axis=value.axis, axis=axis, writes=writes)
 
     def options(self, call: Call) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from torch import nn
 
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Parameter
-from easearch.tracing.conv import spread
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.conv import spread
+from easearch.tracing.kinds.numbers import plain
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.numbers import plain
 from easearch.tracing.through import Through, read
 
 ATEN = torch.ops.aten

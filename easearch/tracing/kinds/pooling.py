@@ -12,10 +12,10 @@ from torch import nn
 
 from easearch.graph import Shape
 from easearch.tracing.call import Call
-from easearch.tracing.conv import spread
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.conv import spread
+from easearch.tracing.kinds.numbers import axes, plain
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.numbers import axes, plain
 from easearch.tracing.through import Through, axis_of
 
 ATEN = torch.ops.aten

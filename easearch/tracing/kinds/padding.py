@@ -11,8 +11,8 @@ from torch import nn
 from easearch.graph import Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.numbers import plain
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.numbers import plain
 from easearch.tracing.through import Through
 
 _ARGUMENTS = ("input", "pad", "mode", "value")

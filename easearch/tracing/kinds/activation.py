@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Value
-from easearch.tracing.function_table import BY_NAME, FUNCTIONS
-from easearch.tracing.functions import Function, Jumps
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.function_table import BY_NAME, FUNCTIONS
+from easearch.tracing.kinds.functions import Function, Jumps
 
 __all__ = ["FUNCTIONS", "Activation", "evaluate", "jumps", "jumps_of"]
 

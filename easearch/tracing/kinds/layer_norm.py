@@ -17,9 +17,9 @@ from torch import nn
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.norm import parameters_only
+from easearch.tracing.kinds.numbers import plain
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.norm import parameters_only
-from easearch.tracing.numbers import plain
 from easearch.tracing.through import Through
 
 LAYER = ("input", "normalized_shape", "weight", "bias")
@@ -46,11 +46,10 @@ class LayerNorm(Kind):
         """Hands the channels on; over the channels, none of them may change."""
         value = call.values[0]
         if self._place(call) is not None:
-            called = f"'{call.path}'" if call.path else f"a {self.name.replace('_', ' ')}"
             layouts.freeze(
                 value.layout,
-                f"{called} normalises over the channels: "
-                "a copy would change the mean and variance of all",
+                f"a {self.name.replace('_', ' ')} normalises over the channels of "
+                f"'{value.source}': a copy would change the mean and variance of all",
             )
         return super().through(call, layouts)
 

@@ -11,8 +11,14 @@ from torch import nn
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Parameter
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.norm import (
+    ATEN_ORDER,
+    FUNCTIONAL_ORDER,
+    SCALES,
+    at_one,
+    parameters_only,
+)
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.norm import ATEN_ORDER, FUNCTIONAL_ORDER, SCALES, at_one, parameters_only
 from easearch.tracing.through import Through
 
 OWN = ("use_input_stats",)

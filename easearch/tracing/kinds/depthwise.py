@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from easearch.tracing.call import Call
-from easearch.tracing.conv import settings
-from easearch.tracing.grouped import Grouped
+from easearch.tracing.kinds.conv import settings
+from easearch.tracing.kinds.grouped import Grouped
 
 
 class Depthwise(Grouped):
