@@ -162,8 +162,21 @@ def _operation(node: fx.Node) -> str:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode for every module inside; afterwards each has its own mode back."""
+    with _mode(model, training=False):
+        yield
+
+
+@contextmanager
+def training(model: nn.Module) -> Iterator[None]:
+    """Training mode for every module inside; afterwards each has its own mode back."""
+    with _mode(model, training=True):
+        yield
+
+
+@contextmanager
+def _mode(model: nn.Module, training: bool) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
@@ -187,18 +200,22 @@ def of_two(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 def recorded(traced: fx.GraphModule, inputs: tuple[Any, ...]) -> dict[fx.Node, Any]:
     """What every node gives: tensors as meta tensors, numbers and tuples as they are.
 
-    Without computing anything where that is possible: on tensors that have a form alone.
+    Without computing anything where that is possible.
     """
-    with torch.no_grad():
-        try:
-            with FakeTensorMode(allow_non_fake_inputs=True) as form:
-                recorder = Recorder(traced)
-                recorder.run(
-                    *(form.from_tensor(x) if isinstance(x, torch.Tensor) else x for x in inputs)
-                )
-        except Exception:  # the values decide on something: so they are needed
-            recorder = Recorder(traced)
+    try:
+        return imagined(traced, inputs)
+    except Exception:  # the values decide on something: so they are needed
+        recorder = Recorder(traced)
+        with torch.no_grad():
             recorder.run(*inputs)
+        return recorder.seen
+
+
+def imagined(traced: fx.GraphModule, inputs: tuple[Any, ...]) -> dict[fx.Node, Any]:
+    """The same on tensors that have a form alone: nothing is computed, nothing changed."""
+    recorder = Recorder(traced)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as form:
+        recorder.run(*(form.from_tensor(x) if isinstance(x, torch.Tensor) else x for x in inputs))
     return recorder.seen
 
 

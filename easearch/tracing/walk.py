@@ -20,10 +20,20 @@ from easearch.tracing.grouping import grouped
 from easearch.tracing.kind import Kind
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.nodes import Calls, asks_for_form, in_place, several
-from easearch.tracing.program import evaluating, layer_names, of_two, program, recorded, returning
+from easearch.tracing.program import (
+    evaluating,
+    imagined,
+    layer_names,
+    of_two,
+    program,
+    recorded,
+    returning,
+    training,
+)
 from easearch.tracing.registry import KINDS, kind_of
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
+from easearch.tracing.training import held, unmet
 
 OPAQUE = "opaque"
 INPUT = "input"
@@ -49,6 +59,23 @@ def trace(model: nn.Module, sample: Tensor | tuple[Any, ...]) -> Graph:
             raise GraphError(
                 f"the model does not run on a sample of shape {shapes}: {error}"
             ) from error
+    graph = _walked(model, traced, seen)
+    return held(graph, _of_training(model, inputs)) if unmet(model, traced) else graph
+
+
+def _of_training(model: nn.Module, inputs: tuple[Any, ...]) -> Graph | None:
+    """The graph of the training pass; None where it cannot be had without running it."""
+    try:
+        with training(model):
+            traced = fx.symbolic_trace(model)
+        # Norms in evaluation mode: the training pass must leave no trace in them.
+        with evaluating(model):
+            return _walked(model, traced, imagined(traced, inputs))
+    except Exception:
+        return None
+
+
+def _walked(model: nn.Module, traced: fx.GraphModule, seen: dict[fx.Node, Any]) -> Graph:
     walk = _Walk(model, layer_names(traced), seen)
     for node in traced.graph.nodes:
         walk.visit(node)
