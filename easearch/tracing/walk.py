@@ -33,7 +33,7 @@ from easearch.tracing.program import (
 from easearch.tracing.registry import KINDS, kind_of
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
-from easearch.tracing.training import held, unmet
+from easearch.tracing.training_only import held, unmet
 
 OPAQUE = "opaque"
 INPUT = "input"
