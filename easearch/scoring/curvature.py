@@ -19,6 +19,8 @@ from easearch.tracing.kinds.activation import evaluate, jumps_of
 
 BETA = 3.0
 
+SMOOTH = frozenset(("silu", "sigmoid", "tanh"))
+"""Functions that torch differentiates twice, in forward mode too."""
 Bends = Sequence[tuple[float, float | Tensor]]
 """(position, jump) of a slope; a jump of its own for every channel is a tensor."""
 Options = Mapping[str, Any]
@@ -29,8 +31,11 @@ def bent(options: Options, z: Tensor) -> Tensor:
     """`sigma(z)` with its slope, and its curvature including the smoothed jumps.
 
     Written as its Taylor polynomial at `z` held constant, which is the same up to the second
-    derivative: not all of torch's functions can be differentiated twice.
+    derivative: not all of torch's functions can be differentiated twice. Those that can are taken
+    as they are, which is cheaper.
     """
+    if options["function"] in SMOOTH:
+        return evaluate(options, z)
     fixed = z.detach()
     with torch.no_grad():
         value, first, second = slopes(options, fixed)
