@@ -44,7 +44,8 @@ class NewLayer:
     behind: str
     """A layer's name."""
     layer: Literal["conv", "linear"] = "conv"
-    hidden: int
+    hidden: int | None = None
+    """Channels in the middle; None: as many as `x` has."""
     kernel: int = 3
     """Of a conv: odd, along every axis."""
     activation: str = "relu"
@@ -61,7 +62,7 @@ class NewLayer:
         if self.activation not in ACTIVATIONS:
             known = nearest(self.activation, ACTIVATIONS)
             raise GraphError(f"a new layer has no activation '{self.activation}'; {known}")
-        if self.hidden < 1 or self.kernel < 1 or self.kernel % 2 == 0:
+        if (self.hidden is not None and self.hidden < 1) or self.kernel < 1 or self.kernel % 2 == 0:
             raise GraphError(
                 "expected a width of 1 or more and an odd kernel for a new layer, "
                 f"got hidden={self.hidden}, kernel={self.kernel}"
@@ -132,7 +133,7 @@ class NewLayer:
                 )
         born = ChannelGroup(
             name=into.name,
-            width=self.hidden,
+            width=self.hidden or graph.channels(behind.writes),
             writers=(into.name,),
             followers=(act.name,),
             readers=(out.name,),

@@ -227,10 +227,11 @@ def _residual(move: NewLayer, channels: int, dims: int, near: Sequence[Tensor]) 
         sizes: dict[str, Any] = {}
     else:
         kind, sizes = CONVS[dims], {"kernel_size": move.kernel, "padding": move.kernel // 2}
+    hidden = move.hidden or channels
     # Made without numbers: the usual way draws them from the global generator.
     into, out = (
         kind(*widths, **sizes, device="meta", dtype=like.dtype).to_empty(device=like.device)
-        for widths in ((channels, move.hidden), (move.hidden, channels))
+        for widths in ((channels, hidden), (hidden, channels))
     )
     if not like.is_meta:  # a frame without numbers takes no memory
         _fill(into, {"weight": _drawn(into.weight, move.seed), **move.into}, "into")

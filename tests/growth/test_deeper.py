@@ -70,6 +70,15 @@ def test_every_place_alone(name: str) -> None:
         assert ea.trace(ea.apply(model, graph, [move]), x) == graph.after([move]), move.behind
 
 
+def test_a_layer_is_as_wide_as_what_it_reads_unless_told() -> None:
+    """Its input's width after the moves on widths that come with it."""
+    model, x, graph = subject("tied")
+    moves = [ea.NewLayer(behind="acts.1"), ea.Split(group="stem.0", channel=0)]
+    after = graph.after(moves)
+    assert after.groups["acts.1.then.into"].width == graph.groups["stem.0"].width + 1
+    assert ea.trace(ea.apply(model, graph, moves), x) == after
+
+
 @pytest.mark.parametrize("activation", ["relu", "relu6", "silu", "hardswish", "sigmoid", "tanh"])
 @pytest.mark.parametrize("kernel", [1, 5])
 def test_square_of_every_form(activation: str, kernel: int) -> None:
