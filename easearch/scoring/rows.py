@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
-from easearch.scoring.wires import canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +109,7 @@ def _slots(
     roles: tuple[str, ...] | None,
 ) -> Iterator[Slot]:
     """A slot a parameter, however many layers compute with it."""
-    first, parameters = canonical(model), dict(model.named_parameters())
+    parameters = dict(model.named_parameters())
     seen: set[str] = set()
     for layer in layers:
         stretches = tuple(
@@ -119,9 +118,8 @@ def _slots(
             if segment.group == group.name
         )
         for held in layer.tensors if stretches else ():
-            key = first.get(held.path, held.path)
             wanted = roles is None or held.role in roles
-            if held.rows is None or not wanted or key in seen or key not in parameters:
+            if held.rows is None or not wanted or held.path in seen or held.path not in parameters:
                 continue
-            seen.add(key)
-            yield Slot(key=key, axis=held.rows, stretches=stretches)
+            seen.add(held.path)
+            yield Slot(key=held.path, axis=held.rows, stretches=stretches)

@@ -19,7 +19,7 @@ from torch.func import functional_call
 from easearch.errors import ScoringError
 from easearch.graph import Layer
 from easearch.tracing.nodes import asks_for_form
-from easearch.tracing.program import layer_names, of_two, program
+from easearch.tracing.program import canonical, layer_names, of_two, program
 
 ASSIGNING: Mapping[Any, Callable[..., Any]] = {
     operator.iadd: operator.add,
@@ -87,19 +87,6 @@ class Wires:
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         assert callable(node.target)
         return node.target(*args, **kwargs)
-
-
-def canonical(model: nn.Module) -> dict[str, str]:
-    """Every path of a parameter or buffer -> the first path under which it is found."""
-    first: dict[int, str] = {}
-    return {
-        path: first.setdefault(id(tensor), path)
-        for owned in (
-            model.named_parameters(remove_duplicate=False),
-            model.named_buffers(remove_duplicate=False),
-        )
-        for path, tensor in owned
-    }
 
 
 def _tensors(module: nn.Module) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from easearch.tracing.call import Call, Derived, Parameter, Value
-from easearch.tracing.program import caller, picked
+from easearch.tracing.program import caller, canonical, picked
 
 SHAPE_QUERIES = frozenset(
     ("size", "dim", "numel", "ndimension", "is_floating_point", "get_device", "element_size")
@@ -27,16 +27,8 @@ class Calls:
         self._model, self._names, self.seen = model, names, seen
         self.values: dict[fx.Node, Value] = {}
         """The tensors between layers, as far as the walk has come."""
-        self.paths: dict[str, str] = {}
-        """Path of every parameter and buffer -> the first path of that very tensor."""
+        self.paths = canonical(model)
         self._trained = {path for path, _ in model.named_parameters()}
-        first: dict[int, str] = {}
-        for owned in (
-            model.named_parameters(remove_duplicate=False),
-            model.named_buffers(remove_duplicate=False),
-        ):
-            for path, tensor in owned:
-                self.paths[path] = first.setdefault(id(tensor), path)
 
     def call(self, node: fx.Node) -> Call:
         """The call whose result a node is: of a piece, the call that gave it with others."""

@@ -159,6 +159,19 @@ def _operation(node: fx.Node) -> str:
     return str(name).strip("_")
 
 
+def canonical(model: nn.Module) -> dict[str, str]:
+    """Every path of a parameter or buffer -> the first path under which it is found."""
+    first: dict[int, str] = {}
+    return {
+        path: first.setdefault(id(tensor), path)
+        for owned in (
+            model.named_parameters(remove_duplicate=False),
+            model.named_buffers(remove_duplicate=False),
+        )
+        for path, tensor in owned
+    }
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode for every module inside; afterwards each has its own mode back."""

@@ -11,7 +11,7 @@ from spellings import LAYERS
 from torch import nn
 
 import easearch as ea
-from easearch.tracing.kinds.activation import FUNCTIONS, evaluate, jumps, jumps_of
+from easearch.tracing.kinds.activation import FUNCTIONS, evaluate, jumps_of
 
 CASES = [case for case in LAYERS if case.startswith("activation")]
 STEP = 1e-6
@@ -53,7 +53,7 @@ def test_slopes_jump_there_and_nowhere_else(case: str) -> None:
 
 
 def test_parameters_move_the_jumps() -> None:
-    assert jumps("relu") == ((0.0, 1.0),)
+    assert jumps_of({"function": "relu"}) == ((0.0, 1.0),)
     assert jumps_of({"function": "leaky_relu", "negative_slope": 0.25}) == ((0.0, 0.75),)
     assert jumps_of({"function": "clamp", "min": None, "max": 2.0}) == ((2.0, -1.0),)
     assert jumps_of({"function": "elu", "alpha": 1.0}) == ()

@@ -18,7 +18,7 @@ from easearch.tracing.kind import Kind, Op, Role
 from easearch.tracing.kinds.function_table import BY_NAME, FUNCTIONS
 from easearch.tracing.kinds.functions import Function, Jumps
 
-__all__ = ["FUNCTIONS", "Activation", "evaluate", "jumps", "jumps_of"]
+__all__ = ["FUNCTIONS", "Activation", "evaluate", "jumps_of"]
 
 _ALIKE = {"min_val": "min", "max_val": "max"}
 _SPELLED = [
@@ -86,11 +86,6 @@ def evaluate(options: Mapping[str, Any], z: Tensor) -> Tensor:
 def jumps_of(options: Mapping[str, Any]) -> Jumps:
     """Where the slope of the function of a layer's options jumps: (position, jump)."""
     return BY_NAME[options["function"]].bends_at(_parameters(options))
-
-
-def jumps(name: str) -> Jumps:
-    """Where the slope of the function of that name jumps, its parameters as nobody has set them."""
-    return BY_NAME[name].jumps
 
 
 def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,13 +87,18 @@ def conv_op(shape: Shape, groups: int) -> Op:
             (shape.out_channels, shape.in_channels // groups, *shape["kernel"]),
             (shape.out_channels,),
         ),
-        attributes=(
-            ("kernel_shape", shape["kernel"]),
-            ("strides", shape["stride"]),
-            ("pads", shape["pads"]),
-            ("dilations", shape["dilation"]),
-            ("group", groups),
-        ),
+        attributes=window(shape, groups),
+    )
+
+
+def window(shape: Shape, groups: int) -> tuple[tuple[str, Any], ...]:
+    """How a convolution goes over its input, as attributes of an ONNX operator."""
+    return (
+        ("kernel_shape", shape["kernel"]),
+        ("strides", shape["stride"]),
+        ("pads", shape["pads"]),
+        ("dilations", shape["dilation"]),
+        ("group", groups),
     )
 
 
@@ -102,8 +107,8 @@ class Conv(Kind):
 
     name = "conv"
     role = Role.MIXES
-    modules = MODULES
-    functions = FUNCTIONS
+    modules: ClassVar[tuple[type[nn.Module], ...]] = MODULES
+    functions: ClassVar = FUNCTIONS
     out_axes: ClassVar = {"weight": 0, "bias": 0}
     in_axes: ClassVar = {"weight": 1}
 
@@ -120,8 +125,8 @@ class Conv(Kind):
 
     def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
         """Record the new widths."""
-        if isinstance(module, MODULES):
-            module.in_channels, module.out_channels = in_channels, out_channels
+        if isinstance(module, self.modules):
+            module.in_channels, module.out_channels = in_channels, out_channels  # type: ignore[assignment]
 
     def macs(self, shape: Shape) -> int:
         """Positions x output channels x input channels x kernel."""

@@ -7,22 +7,20 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from easearch.graph import Segment, Shape
+from easearch.graph import Layout, Segment, Shape
 from easearch.tracing.call import Call
-from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.conv import FUNCTIONS, MODULES, conv_op, conv_options, settings
+from easearch.tracing.kind import Op, Role
+from easearch.tracing.kinds.conv import Conv, conv_op, settings
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through
 
 
-class Grouped(Kind):
+class Grouped(Conv):
     """Convolution with several groups: a group of input columns gives a group of output columns."""
 
     name = "grouped"
     role = Role.FOLLOWS
-    modules = MODULES
-    functions = FUNCTIONS
-    out_axes: ClassVar = {"weight": 0, "bias": 0}
+    in_axes: ClassVar = {}
 
     def accepts(self, call: Call) -> bool:
         """Several groups of several channels."""
@@ -36,9 +34,7 @@ class Grouped(Kind):
         value = call.values[0]
         reads = value.layout if value.axis == 1 else layouts.begin(value.shape[1], value.unknown)
         ins, outs = found["shape"][1], found["shape"][0] // found["groups"]
-        conv = call.module or call.owner
-        if not isinstance(conv, MODULES) or conv.groups != found["groups"]:
-            layouts.freeze(reads, f"the code names the number of groups, {found['groups']}")
+        self.hold_named(call, found["groups"], reads, layouts)
         try:
             reads = layouts.blocks(reads, ins)
             writes = tuple(Segment(s.group, s.taps // ins * outs) for s in reads)
@@ -47,17 +43,23 @@ class Grouped(Kind):
             writes = layouts.begin(call.out_shape[1], f"a grouped convolution writes it: {apart}")
         return Through(reads=reads, in_axis=1, axis=1, writes=writes)
 
+    def hold_named(self, call: Call, groups: int, layout: Layout, layouts: Layouts) -> None:
+        """Freeze what is convolved where no module of the kind owns the number of groups."""
+        conv = call.module or call.owner
+        if not isinstance(conv, self.modules) or conv.groups != groups:
+            layouts.freeze(layout, f"the code names the number of groups, {groups}")
+
     def options(self, call: Call) -> dict[str, Any]:
-        """Kernel, stride, padding, dilation, bias, and input columns a group."""
+        """Those of a dense one, and input columns a group."""
         found = settings(call, self.arguments(call))
         assert found is not None
-        return {**conv_options(found), "each": found["shape"][1]}
+        return {**super().options(call), "each": found["shape"][1]}
 
     def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
         """Record the new widths and number of groups."""
-        if isinstance(module, MODULES):
-            each = module.in_channels // module.groups
-            module.in_channels, module.out_channels = in_channels, out_channels
+        if isinstance(module, self.modules):
+            each = module.in_channels // module.groups  # type: ignore[operator]
+            super().resize(module, in_channels, out_channels)
             module.groups = in_channels // each
 
     def macs(self, shape: Shape) -> int:

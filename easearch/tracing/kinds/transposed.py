@@ -14,8 +14,9 @@ from torch import nn
 
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Parameter
-from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.conv import spread
+from easearch.tracing.kind import Kind, Op
+from easearch.tracing.kinds.conv import Conv, spread, window
+from easearch.tracing.kinds.grouped import Grouped
 from easearch.tracing.kinds.numbers import plain
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through, read
@@ -25,7 +26,7 @@ ARGUMENTS = (
     *("input", "weight", "bias", "stride", "padding"),
     *("output_padding", "groups", "dilation"),
 )
-FUNCTIONS = dict.fromkeys(
+FUNCTIONS: dict[Any, tuple[str, ...]] = dict.fromkeys(
     (
         *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
         *(ATEN.conv_transpose1d.default, ATEN.conv_transpose2d.input, ATEN.conv_transpose3d.input),
@@ -88,24 +89,16 @@ def _op(shape: Shape, groups: int) -> Op:
             (shape.in_channels, shape.out_channels // groups, *shape["kernel"]),
             (shape.out_channels,),
         ),
-        attributes=(
-            ("kernel_shape", shape["kernel"]),
-            ("strides", shape["stride"]),
-            ("pads", shape["pads"]),
-            ("output_padding", shape["extra"]),
-            ("dilations", shape["dilation"]),
-            ("group", groups),
-        ),
+        attributes=(*window(shape, groups), ("output_padding", shape["extra"])),
     )
 
 
-class Transposed(Kind):
+class Transposed(Conv):
     """Dense transposed convolution over one, two or three axes."""
 
     name = "transposed"
-    role = Role.MIXES
-    modules = MODULES
-    functions = FUNCTIONS
+    modules: ClassVar[tuple[type[nn.Module], ...]] = MODULES
+    functions: ClassVar = FUNCTIONS
     out_axes: ClassVar = {"weight": 1, "bias": 0}
     in_axes: ClassVar = {"weight": 0}
     takes_sizes = True  # the output's
@@ -121,34 +114,22 @@ class Transposed(Kind):
         assert found is not None
         return _options(call, found)
 
-    def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
-        """Record the new widths."""
-        if isinstance(module, MODULES):
-            module.in_channels, module.out_channels = in_channels, out_channels
-
     def macs(self, shape: Shape) -> int:
         """Input positions x input channels x output channels x kernel, as fvcore counts them."""
         weights = shape.in_channels * shape.out_channels * math.prod(shape["kernel"])
         return int(math.prod(shape.in_size) * weights)
-
-    def params(self, shape: Shape) -> int:
-        """Weight and bias."""
-        weights = shape.in_channels * shape.out_channels * math.prod(shape["kernel"])
-        return int(weights + (shape.out_channels if shape["bias"] else 0))
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:
         """One ConvTranspose."""
         return (_op(shape, groups=1),)
 
 
-class TransposedDepthwise(Kind):
+class TransposedDepthwise(Grouped):
     """Transposed convolution with several groups: each group of columns is spread by itself."""
 
     name = "transposed_depthwise"
-    role = Role.FOLLOWS
-    modules = MODULES
-    functions = FUNCTIONS
-    out_axes: ClassVar = {"weight": 0, "bias": 0}
+    modules: ClassVar[tuple[type[nn.Module], ...]] = MODULES
+    functions: ClassVar = FUNCTIONS
     takes_sizes = True  # the output's
 
     def accepts(self, call: Call) -> bool:
@@ -173,9 +154,7 @@ class TransposedDepthwise(Kind):
                 f"and {found['shape'][1]} outputs"
             )
         layout = read(value, 1, layouts, "is convolved along another axis")
-        conv = call.module or call.owner
-        if not isinstance(conv, MODULES) or conv.groups != groups:
-            layouts.freeze(layout, f"the code names the number of groups, {groups}")
+        self.hold_named(call, groups, layout, layouts)
         layout = layouts.blocks(layout, each)
         return Through(reads=layout, in_axis=1, axis=1, writes=layout)
 
@@ -184,13 +163,6 @@ class TransposedDepthwise(Kind):
         found = _settings(self, call)
         assert found is not None
         return {**_options(call, found), "each": found["shape"][1]}
-
-    def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
-        """Record the new widths and number of groups."""
-        if isinstance(module, MODULES):
-            each = module.in_channels // module.groups
-            module.in_channels, module.out_channels = in_channels, out_channels
-            module.groups = in_channels // each
 
     def macs(self, shape: Shape) -> int:
         """Input positions x input channels x outputs a group x kernel."""
