@@ -224,6 +224,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "mine_for_run", raising=False)
+    # Python's own cache of a module that was imported is not what a run leaves behind.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return tmp_path
 
 
