@@ -16,7 +16,7 @@ import torch
 import easearch as ea
 from easearch.budget import METERS, Reading
 from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.params import Params
+from easearch.budget.meters.params import Params
 from easearch.errors import BudgetError, FileFormatError, RecipeError
 from easearch.growth.events import Epoch, Event, Note, Phase, Step
 from easearch.tracing import KINDS

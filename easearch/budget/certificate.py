@@ -12,8 +12,8 @@ from typing import Any
 import onnx
 
 from easearch.budget.devices import Device, find_device
-from easearch.budget.latency import Latency
-from easearch.budget.meter import LayerMeter, Reading
+from easearch.budget.meters.latency import Latency
+from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
 from easearch.budget.store import write_atomic
 from easearch.graph import Graph

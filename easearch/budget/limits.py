@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from easearch.budget.devices import check_device
+from easearch.budget.latency.step import find_step
 from easearch.budget.meters import METERS, find_meter, load_plugins
 from easearch.budget.quantities import UNITS, Quantity, parse
-from easearch.budget.step import find_step
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.roles import Bound, Meter

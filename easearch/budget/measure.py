@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from easearch.budget.meter import WHOLE, LayerMeter
 from easearch.budget.meters import find_meter
+from easearch.budget.meters.meter import WHOLE, LayerMeter
 from easearch.graph import Graph
 from easearch.roles import Cost
 from easearch.table import aligned

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from easearch.budget.params import Params
+from easearch.budget.meters.params import Params
 from easearch.graph import ChannelGroup, Graph, Layer
 
 GROWS, CARRIED, FROZEN = "grows", "carried", "frozen"

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from easearch.budget import Latency, find_step, this_host
-from easearch.budget.calibration import networks
-from easearch.budget.macs import Macs
-from easearch.budget.onnx_models import whole_model
+from easearch.budget.latency.calibration import networks
+from easearch.budget.meters.macs import Macs
+from easearch.budget.latency.models import whole_model
 from easearch.graph import Graph
 from easearch.tracing import trace
 

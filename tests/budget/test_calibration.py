@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from easearch.budget import Latency, LatencyTable
-from easearch.budget.affine import Point, ends, fit
-from easearch.budget.calibration import calibrate, networks, structure
+from easearch.budget.latency.affine import Point, ends, fit
+from easearch.budget.latency.calibration import calibrate, networks, structure
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.tracing import trace

@@ -10,7 +10,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from easearch.budget import Budget, Latency, certify
-from easearch.budget.onnx_models import whole_model
+from easearch.budget.latency.models import whole_model
 from easearch.errors import FileFormatError
 from easearch.graph import Graph
 from easearch.roles import Bound

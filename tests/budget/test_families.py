@@ -15,10 +15,10 @@ from families import FAMILIES, inputs
 from onnx import TensorProto, helper
 
 from easearch.budget import find_meter, kernels, measure
-from easearch.budget.meter import shapes_of
+from easearch.budget.devices.runner import open_session, random_inputs
+from easearch.budget.latency.kernels import shapes_of
+from easearch.budget.latency.models import input_shapes, item_model, whole_model
 from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.onnx_models import input_shapes, item_model, whole_model
-from easearch.budget.runtime import open_session, random_inputs
 from easearch.errors import DeviceError
 from easearch.graph import Graph
 from easearch.tracing import trace

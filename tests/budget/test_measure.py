@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from easearch.budget import METERS, find_meter, measure, this_host
-from easearch.budget.meter import WHOLE
+from easearch.budget.meters.meter import WHOLE
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.tracing import trace

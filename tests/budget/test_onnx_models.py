@@ -10,10 +10,9 @@ import torch
 from families import FAMILIES, inputs
 from torch import nn
 
-from easearch.budget.kernels import kernels
-from easearch.budget.meter import shapes_of
-from easearch.budget.onnx_models import item_model, whole_model
-from easearch.budget.runtime import open_session, random_inputs
+from easearch.budget.devices.runner import open_session, random_inputs
+from easearch.budget.latency.kernels import kernels, shapes_of
+from easearch.budget.latency.models import item_model, whole_model
 from easearch.errors import DeviceError
 from easearch.graph import Graph
 from easearch.tracing import KINDS, trace

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from easearch.budget import find_device, find_step
-from easearch.budget.step import STEPS, WIDTHS, staircase, within_levels
+from easearch.budget.latency.step import STEPS, WIDTHS, staircase, within_levels
 
 
 @pytest.mark.parametrize("true", STEPS)

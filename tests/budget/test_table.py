@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from easearch.budget import LatencyTable, find_device
-from easearch.budget.runtime import Timing
-from easearch.budget.table import Row, item_key, merge_rows, read_rows
+from easearch.budget.devices.timing import Timing
+from easearch.budget.latency.table import Row, item_key, merge_rows, read_rows
 from easearch.errors import DeviceError
 from easearch.graph import Shape
 
@@ -87,11 +87,13 @@ def test_progress_and_the_device_named(conv: Callable[..., Shape]) -> None:
     seen: list[tuple[int, int]] = []
     asked: list[int] = []
 
-    def time(models: Sequence[bytes], **_: Any) -> list[Timing]:
-        asked.append(len(models))
-        return [Timing(min_us=5.0, median_us=6.0, p90_us=7.0, runs=2)] * len(models)
+    class Counting:
+        def time(self, models: Sequence[Any], **_: Any) -> list[Timing]:
+            asked.append(len(models))
+            told = Timing(min_us=5.0, median_us=6.0, p90_us=7.0, runs=2, halves_us=(5.0, 5.0))
+            return [told] * len(models)
 
-    device = dataclasses.replace(find_device("host"), time=time)
+    device = dataclasses.replace(find_device("host"), stopwatch=Counting())
     table = LatencyTable(device, progress=lambda done, total: seen.append((done, total)))
     table.rows([(conv(8, 4 * n, 4),) for n in range(1, 31)])
     assert seen[-1] == (30, 30)

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from easearch.budget import METERS, Latency, find_meter
-from easearch.budget.meter import shapes_of
+from easearch.budget.latency.kernels import shapes_of
 from easearch.graph import Graph
 from easearch.moves import Candidate, NewNeuron, Split
 from easearch.roles import Bound

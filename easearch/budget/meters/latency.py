@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from easearch.budget.calibration import REACH, SESSIONS, Calibration, calibrate, paid, structure
 from easearch.budget.devices import Device
-from easearch.budget.meter import LayerMeter, Reading
+from easearch.budget.devices.timing import Model, Progress
+from easearch.budget.latency.calibration import (
+    REACH,
+    SESSIONS,
+    Calibration,
+    calibrate,
+    paid,
+    structure,
+)
+from easearch.budget.latency.models import refuse_opaque, whole_model
+from easearch.budget.latency.table import LatencyTable
+from easearch.budget.latency.wholes import kept
+from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.onnx_models import refuse_opaque, whole_model
-from easearch.budget.runtime import Model, Progress
-from easearch.budget.table import LatencyTable, repeated
-from easearch.budget.wholes import kept
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
@@ -108,6 +115,8 @@ class Latency(LayerMeter):
         self, model: Model, rounds: int, sample: Sequence[int] | None = None
     ) -> tuple[float, float]:
         # Best of several sessions, as calibration takes it; the floor is what still differs.
-        one, other = repeated(self.device, [model, model], rounds, SESSIONS, sample)
+        one, other = self.device.time(
+            [model, model], rounds=rounds, sessions=SESSIONS, sample=sample
+        )
         low, high = sorted((one.min_us, other.min_us))
         return low / 1000, high / low - 1

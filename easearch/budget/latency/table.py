@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from easearch.budget.devices import Device, find_device
-from easearch.budget.kernels import FREE
-from easearch.budget.onnx_models import folded, item_model
-from easearch.budget.runtime import CHUNK, Model, Progress, Timing
+from easearch.budget.devices.runner import CHUNK
+from easearch.budget.devices.timing import Progress, Timing
+from easearch.budget.latency.kernels import FREE
+from easearch.budget.latency.models import folded, item_model
 from easearch.budget.store import write_atomic
 from easearch.graph import Shape
 
@@ -88,7 +89,7 @@ class LatencyTable:
         for start in range(0, len(waiting), share):
             keys = waiting[start : start + share]
             models = [item_model((CALL,)), *(item_model(missing[key]) for key in keys)]
-            call, *timings = repeated(self.device, models, ROUNDS, SESSIONS)
+            call, *timings = self.device.time(models, rounds=ROUNDS, sessions=SESSIONS)
             fresh = [_row(key, t, call, date) for key, t in zip(keys, timings, strict=True)]
             rows.update({row.item: row for row in fresh})
             self.measured += len(keys)
@@ -96,30 +97,6 @@ class LatencyTable:
             merge_rows(self.path, fresh)
             if self.progress is not None:
                 self.progress(start + len(keys), len(waiting))
-
-
-def repeated(
-    device: Device,
-    models: Sequence[Model],
-    rounds: int,
-    sessions: int,
-    sample: Sequence[int] | None = None,
-) -> list[Timing]:
-    """Time every model in several sessions at once, and take the best.
-
-    Where a session's buffers happen to lie in memory changes a depthwise convolution by up to 40 %.
-    """
-    timings = device.time([*models] * sessions, rounds=rounds, sample=sample)
-    groups = [timings[i :: len(models)] for i in range(len(models))]
-    return [
-        Timing(
-            min_us=min(t.min_us for t in group),
-            median_us=sum(t.median_us for t in group) / len(group),
-            p90_us=max(t.p90_us for t in group),
-            runs=sum(t.runs for t in group),
-        )
-        for group in groups
-    ]
 
 
 def is_free(item: Item) -> bool:

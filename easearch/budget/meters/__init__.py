@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 
-from easearch.budget.latency import Latency
-from easearch.budget.macs import Macs
-from easearch.budget.memory import Memory
-from easearch.budget.params import Params
+from easearch.budget.meters.latency import Latency
+from easearch.budget.meters.macs import Macs
+from easearch.budget.meters.memory import Memory
+from easearch.budget.meters.params import Params
 from easearch.errors import BudgetError, nearest
 from easearch.roles import Meter
 

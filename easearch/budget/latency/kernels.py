@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easearch.graph import Graph
+from easearch.graph import Graph, Shape
 from easearch.roles import Item
 from easearch.tracing.walk import INPUT
 
@@ -43,3 +43,8 @@ def _fused(graph: Graph, head: str) -> Item:
             if len(users) == 1 and graph.by_name[users[0]].kind == kind:
                 item.append(users[0])
     return tuple(item)
+
+
+def shapes_of(graph: Graph, item: Item) -> tuple[Shape, ...]:
+    """The shapes of an item's layers, at the graph's own widths."""
+    return tuple(graph.shape(name) for name in item)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from easearch.budget.kernels import MATRIX_KINDS, kernels
+from easearch.budget.latency.kernels import MATRIX_KINDS, kernels
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Layer, Shape
 from easearch.tracing import KINDS, Op

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from easearch.budget.kernels import MATRIX_KINDS, VIEWS
-from easearch.budget.meter import LayerMeter, Reading
+from easearch.budget.latency.kernels import MATRIX_KINDS, VIEWS
+from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item

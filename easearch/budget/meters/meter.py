@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from easearch.budget.latency.kernels import shapes_of
 from easearch.graph import Graph, Shape
 from easearch.roles import Cost, Item
 from easearch.tracing.walk import OPAQUE
@@ -94,8 +95,3 @@ class KindMeter(LayerMeter):
     def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """The counts of the layers of each item."""
         return [float(sum(self.count(shape) for shape in item)) for item in items]
-
-
-def shapes_of(graph: Graph, item: Item) -> tuple[Shape, ...]:
-    """The shapes of an item's layers, at the graph's own widths."""
-    return tuple(graph.shape(name) for name in item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easearch.budget.meter import KindMeter, Reading
+from easearch.budget.meters.meter import KindMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Shape
 from easearch.tracing import KINDS

@@ -19,15 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from easearch.budget.affine import Affine, Point, ends, fit
-from easearch.budget.kernels import kernels
-from easearch.budget.meter import shapes_of
-from easearch.budget.onnx_models import whole_model
-from easearch.budget.params import Params
-from easearch.budget.runtime import Timing
-from easearch.budget.step import find_step
+from easearch.budget.devices.timing import Timing
+from easearch.budget.latency.affine import Affine, Point, ends, fit
+from easearch.budget.latency.kernels import kernels, shapes_of
+from easearch.budget.latency.models import whole_model
+from easearch.budget.latency.step import find_step
+from easearch.budget.latency.table import LatencyTable, is_free
 from easearch.budget.store import write_atomic
-from easearch.budget.table import LatencyTable, is_free, repeated
 from easearch.graph import Graph
 from easearch.roles import Item
 
@@ -97,8 +95,8 @@ def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
     # Rows first, all in one batch; then the whole networks in turns.
     table.rows([shapes_of(net, item) for net in nets for item in paid(net)])
     timings: list[Timing] = []
-    for batch in _batches(nets):
-        timings += repeated(table.device, [whole_model(net) for net in batch], ROUNDS, SESSIONS)
+    for models in _batches(nets):
+        timings += table.device.time(models, rounds=ROUNDS, sessions=SESSIONS)
     summed = [sums(net, table) for net in nets]
     return [
         Point(rows=rows, ends=numbers, ms=timing.min_us / 1000)
@@ -106,16 +104,13 @@ def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
     ]
 
 
-def _batches(nets: Sequence[Graph]) -> Iterator[list[Graph]]:
-    batch: list[Graph] = []
-    held = 0.0
-    for net in nets:
-        weight = 4 * Params().cost(net).total
-        if batch and held + weight > BATCH_BYTES:
+def _batches(nets: Sequence[Graph]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for model in map(whole_model, nets):
+        if batch and sum(map(len, batch)) + len(model) > BATCH_BYTES:
             yield batch
-            batch, held = [], 0.0
-        batch.append(net)
-        held += weight
+            batch = []
+        batch.append(model)
     yield batch
 
 

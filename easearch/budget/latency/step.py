@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from easearch.budget.devices import Device, find_device
-from easearch.budget.onnx_models import item_model
+from easearch.budget.latency.models import item_model
 from easearch.budget.store import write_atomic
 from easearch.graph import Shape
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from easearch.budget.meter import KindMeter, Reading
+from easearch.budget.meters.meter import KindMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item

@@ -1,0 +1,233 @@
+"""Times ONNX models where they shall run: one file that needs python3 and onnxruntime alone.
+
+Here it is a module like any other; a remote device gets a copy, and starts it as a program.
+
+On shared machines speed drifts by the second. Interleaving spreads every drift over all models
+alike; running a model several times a visit measures it with warm caches; the minimum is what the
+machine can do undisturbed.
+
+Boards are older than desks: this must run on Python 3.8.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+PROVIDER = "CPUExecutionProvider"
+CHUNK = 64
+"""Sessions held at once."""
+LEAST_RUNS = 2
+"""Runs a visit: the first may find cold caches."""
+EVICTED = 96 * 2**20
+"""Bytes walked through before a cold run: more than most processors cache."""
+CPUINFO = "/proc/cpuinfo"
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "asimd", "sve")
+"""Instruction sets that change which kernels run."""
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+}
+
+
+class CannotRun(Exception):
+    """A model cannot be loaded or run here; the text says why."""
+
+
+def timed(
+    models: Sequence[bytes | str],
+    *,
+    rounds: int = 12,
+    sessions: int = 1,
+    visit_us: float = 150.0,
+    visit_runs: int = 10,
+    sample: Sequence[int] | None = None,
+    threads: int = 1,
+    provider: str = PROVIDER,
+    cold: bool = False,
+    done: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Time models in turns.
+
+    Args:
+        models: serialized models or names of files.
+        rounds: how often every session is visited, at least twice.
+        sessions: how many sessions a model has at once. Where a session's buffers happen to lie
+            in memory changes a depthwise convolution by up to 40 %: several tell more than one.
+        visit_us, visit_runs: a visit ends after this time or so many runs, and has at least two.
+        sample: (N, C, ...), sizes for dimensions that a model leaves open; the batch is always 1.
+        threads, provider: of the runtime.
+        cold: one run a visit, behind emptied caches.
+        done: called with the number of models timed so far.
+
+    Returns:
+        A dict a model: `min_us`, `median_us`, `p90_us`, `runs`, and `halves_us`, the minima of two
+        interleaved halves of the visits: they differ by the noise of the machine.
+
+    Raises:
+        CannotRun: a model cannot be loaded or run.
+    """
+    answers: list[dict[str, Any]] = []
+    share = max(1, CHUNK // sessions)
+    for start in range(0, len(models), share):
+        part = models[start : start + share]
+        calls = [
+            bound_call(one, sample, threads, provider) for _ in range(sessions) for one in part
+        ]
+        halves: list[tuple[list[int], list[int]]] = [([], []) for _ in part]
+        for number in range(max(2, rounds)):
+            for place, call in enumerate(calls):
+                session, model = divmod(place, len(part))
+                runs = _cold(call) if cold else _visit(call, visit_us * 1000, visit_runs)
+                halves[model][(number + session) % 2].extend(runs)
+        answers += [_summary(one, other) for one, other in halves]
+        if done is not None:
+            done(len(answers))
+    return answers
+
+
+def open_session(model: bytes | str, threads: int = 1, provider: str = PROVIDER) -> Any:
+    """A session: operators one after another, fully optimised, not spinning."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(model, options, providers=[provider])
+    except Exception as error:
+        raise CannotRun(f"ONNX Runtime cannot load {_named(model)}: {error}") from error
+
+
+def random_inputs(session: Any, sample: Sequence[int] | None = None) -> dict[str, Any]:
+    """Random inputs for a session: open dimensions as in `sample`, the batch 1."""
+    draw = np.random.default_rng(0)
+    inputs = {}
+    for entry in session.get_inputs():
+        if entry.type not in _DTYPES:
+            raise CannotRun(f"the input '{entry.name}' is a {entry.type}, expected numbers")
+        size = [_dimension(i, value, sample, entry.name) for i, value in enumerate(entry.shape)]
+        middle = 128 if entry.type == "tensor(uint8)" else 0  # where quantized maps have zero
+        inputs[entry.name] = (draw.standard_normal(size) + middle).astype(_DTYPES[entry.type])
+    return inputs
+
+
+def bound_call(
+    model: bytes | str,
+    sample: Sequence[int] | None = None,
+    threads: int = 1,
+    provider: str = PROVIDER,
+) -> Callable[[], None]:
+    """A function that runs the model once on random inputs bound in advance."""
+    session = open_session(model, threads, provider)
+    binding = session.io_binding()
+    for name, array in random_inputs(session, sample).items():
+        binding.bind_cpu_input(name, array)
+    for entry in session.get_outputs():
+        binding.bind_output(entry.name)
+
+    def call() -> None:
+        session.run_with_iobinding(binding)
+
+    try:
+        call()
+    except Exception as error:
+        raise CannotRun(f"ONNX Runtime cannot run {_named(model)}: {error}") from error
+    return call
+
+
+def facts(threads: int = 1, provider: str = PROVIDER) -> dict[str, Any]:
+    """What this machine is: processor, instruction sets, threads, runtime, provider.
+
+    Raises:
+        CannotRun: the runtime lacks the provider.
+    """
+    there = ort.get_available_providers()
+    if provider not in there:
+        raise CannotRun(
+            f"onnxruntime {ort.__version__} has no {provider} here, it has {', '.join(there)}"
+        )
+    try:
+        with open(CPUINFO, errors="replace") as file:  # noqa: PTH123 (a module of its own)
+            told = _cpuinfo(file.read())
+    except OSError:
+        told = {}
+    flags = set((told.get("flags") or told.get("Features") or "").split())
+    name = told.get("model name") or platform.processor() or platform.machine()
+    # Virtual machines hide the generation behind one name ("AMD EPYC"): family and model tell it.
+    numbers = [f"{key} {told[key]}" for key in ("cpu family", "model") if key in told]
+    return {
+        "cpu": " ".join([name, *numbers]),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "threads": threads,
+        "runtime": f"onnxruntime {ort.__version__}",
+        "provider": provider,
+    }
+
+
+def _cpuinfo(text: str) -> dict[str, str]:
+    first = text.split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _visit(call: Callable[[], None], enough_ns: float, most_runs: int) -> list[int]:
+    runs: list[int] = []
+    spent = 0
+    while len(runs) < LEAST_RUNS or (spent < enough_ns and len(runs) < most_runs):
+        start = time.perf_counter_ns()
+        call()
+        runs.append(time.perf_counter_ns() - start)
+        spent += runs[-1]
+    return runs
+
+
+def _cold(call: Callable[[], None]) -> list[int]:
+    _walk()[::64] += 1
+    start = time.perf_counter_ns()
+    call()
+    return [time.perf_counter_ns() - start]
+
+
+@functools.cache
+def _walk() -> Any:
+    return np.zeros(EVICTED, np.uint8)
+
+
+def _summary(one: Sequence[int], other: Sequence[int]) -> dict[str, Any]:
+    low, median, high = np.quantile(np.asarray([*one, *other]) / 1000, (0.0, 0.5, 0.9))
+    return {
+        "min_us": float(low),
+        "median_us": float(median),
+        "p90_us": float(high),
+        "runs": len(one) + len(other),
+        "halves_us": [min(one) / 1000, min(other) / 1000],
+    }
+
+
+def _dimension(axis: int, value: Any, sample: Sequence[int] | None, name: str) -> int:
+    if isinstance(value, int) and value > 0:
+        return value
+    if axis == 0:
+        return 1
+    if sample is not None and axis < len(sample):
+        return int(sample[axis])
+    raise CannotRun(f"the input '{name}' leaves dimension {axis} open; give a sample's shape")
+
+
+def _named(model: bytes | str) -> str:
+    return "a generated model" if isinstance(model, bytes) else model.rpartition("/")[-1]

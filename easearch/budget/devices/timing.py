@@ -1,0 +1,100 @@
+"""What timing a model gives, and what whoever times models must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from easearch.budget.devices import runner
+from easearch.errors import DeviceError
+
+Model = bytes | Path
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+TELLABLE_US = 0.3
+"""Differences below this are the clock's, whatever share of a small time they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Times of one model in microseconds, over all of its runs."""
+
+    min_us: float
+    median_us: float
+    p90_us: float
+    runs: int
+    halves_us: tuple[float, float]
+    """Minima of two interleaved halves of the runs (A and A): the noise is what they differ by."""
+
+    @property
+    def spread(self) -> float:
+        """How far the halves are from each other, as a fraction."""
+        low, high = sorted(self.halves_us)
+        return 0.0 if high - low < TELLABLE_US else high / low - 1
+
+    def with_more(self, other: Timing) -> Timing:
+        """Both measurements of one model together: minima of minima, medians in proportion."""
+        runs = self.runs + other.runs
+        return Timing(
+            min_us=min(self.min_us, other.min_us),
+            median_us=(self.median_us * self.runs + other.median_us * other.runs) / runs,
+            p90_us=max(self.p90_us, other.p90_us),
+            runs=runs,
+            halves_us=(
+                min(self.halves_us[0], other.halves_us[0]),
+                min(self.halves_us[1], other.halves_us[1]),
+            ),
+        )
+
+
+class Stopwatch(Protocol):
+    """Times models in one place: this process, another machine, another runtime."""
+
+    def time(
+        self,
+        models: Sequence[Model],
+        *,
+        rounds: int = 12,
+        sessions: int = 1,
+        sample: Sequence[int] | None = None,
+        cold: bool = False,
+    ) -> list[Timing]:
+        """A timing a model, as `runner.timed` takes them.
+
+        Raises:
+            DeviceError: the place cannot be reached, or a model cannot be run there.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """ONNX Runtime in this process."""
+
+    threads: int = 1
+    provider: str = runner.PROVIDER
+
+    def time(
+        self,
+        models: Sequence[Model],
+        *,
+        rounds: int = 12,
+        sessions: int = 1,
+        sample: Sequence[int] | None = None,
+        cold: bool = False,
+    ) -> list[Timing]:
+        """See `Stopwatch`."""
+        try:
+            answers = runner.timed(
+                [str(one) if isinstance(one, Path) else one for one in models],
+                rounds=rounds,
+                sessions=sessions,
+                sample=sample,
+                threads=self.threads,
+                provider=self.provider,
+                cold=cold,
+            )
+        except runner.CannotRun as error:
+            raise DeviceError(str(error)) from error
+        return [Timing(**{**one, "halves_us": tuple(one["halves_us"])}) for one in answers]
