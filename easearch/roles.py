@@ -22,6 +22,9 @@ Loss = Callable[[Any, Any], Tensor]
 Batches = Iterable[tuple[Any, Any]]
 """(inputs, targets), iterated more than once: every pass must give the same batches."""
 
+PRECISIONS = ("fp32", "int8")
+"""In which numbers a network is executed; int8 is quantized ahead, with float32 where it must."""
+
 Item = tuple[str, ...]
 """Layers that are billed as one (a convolution with the activation that the runtime fuses into it).
 """
@@ -36,6 +39,10 @@ class Cost:
     meter: str
     unit: str
     rows: Mapping[str, float]
+    interval: float | None = None
+    """Relative half width within which the truth is expected (95 %); None: nothing is predicted."""
+    note: str = ""
+    """How the numbers are known, where that is not plain: measured, modelled, from which source."""
 
     @property
     def total(self) -> float:

@@ -1,45 +1,62 @@
 """The meters by name. A new one is a file with a `LayerMeter`, and a line here.
 
 Other packages add theirs through the entry point group `easearch.meters`: a function (or class)
-that takes the device's name and returns a meter.
+that takes the device's name (and the `precision`, if it has such a parameter) and returns a meter.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 
+from easearch.budget.devices import Device
 from easearch.budget.meters.latency import Latency
 from easearch.budget.meters.macs import Macs
 from easearch.budget.meters.memory import Memory
 from easearch.budget.meters.params import Params
 from easearch.errors import BudgetError, nearest
-from easearch.roles import Meter
+from easearch.roles import PRECISIONS, Meter
 
 LOG = logging.getLogger(__name__)
 GROUP = "easearch.meters"
 
-METERS: dict[str, Callable[[str], Meter]] = {
+METERS: dict[str, Callable[..., Meter]] = {
     "macs": Macs,
     "params": Params,
     "memory": Memory,
     "latency": Latency,
 }
-"""Name -> a function that takes a device's name and returns the meter."""
+"""Name -> a function that takes a device (its name) and a precision and returns the meter."""
 
 
-def find_meter(name: str, device: str = "host") -> Meter:
-    """The meter of that name, for a device.
+def find_meter(name: str, device: str | Device = "host", precision: str = "fp32") -> Meter:
+    """The meter of that name, for a device and a precision in `PRECISIONS`.
 
     Raises:
-        BudgetError: no such meter, or no such device.
+        BudgetError: no such meter, precision or device.
     """
+    check_precision(precision)
     load_plugins()
     if name not in METERS:
         raise BudgetError(f"expected the name of a meter, got '{name}'; {nearest(name, METERS)}")
-    return METERS[name](device)
+    factory = METERS[name]
+    if "precision" in inspect.signature(factory).parameters:
+        return factory(device, precision=precision)
+    return factory(device)
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that nothing is known of.
+
+    Raises:
+        BudgetError: says the known ones.
+    """
+    if precision not in PRECISIONS:
+        known = " or ".join(PRECISIONS)
+        raise BudgetError(f"expected the precision {known}, got '{precision}'")
 
 
 @cache
