@@ -24,28 +24,30 @@ def test_the_line_is_found_in_spite_of_outliers() -> None:
     for number in range(20):
         rows, numbers = draw.uniform(0.1, 2.0), draw.uniform(0.01, 0.1)
         ms = 0.05 + 1.1 * rows - 2.0 * numbers
-        points.append(Point(rows=rows, ends=numbers, ms=ms * (1.5 if number == 7 else 1.0)))
+        points.append(
+            Point(rows=rows, ends=numbers, items=5, ms=ms * (1.5 if number == 7 else 1.0))
+        )
     line = fit(points)
     assert (line.a, line.b, line.c) == pytest.approx((0.05, 1.1, 2.0), rel=0.05)
 
 
 def test_coefficients_are_never_negative() -> None:
-    line = fit([Point(rows=x, ends=0.1, ms=x**2) for x in (0.5, 1.0, 2.0, 3.0, 4.0)])
+    line = fit([Point(rows=x, ends=0.1, items=5, ms=x**2) for x in (0.5, 1.0, 2.0, 3.0, 4.0)])
     assert min(line.a, line.b, line.c) >= 0
 
 
 def test_networks_of_one_size_give_a_factor() -> None:
-    line = fit([Point(rows=2.0, ends=0.5, ms=3.0)] * 2)
+    line = fit([Point(rows=2.0, ends=0.5, items=5, ms=3.0)] * 2)
     assert (line.a, line.b, line.c) == pytest.approx((0.0, 1.5, 0.0))
 
 
 @pytest.mark.parametrize("rows", [(0.004158, 0.004448), (0.004044, 0.004475)])
 def test_two_sizes_give_a_factor_too(rows: tuple[float, float]) -> None:
     points = [
-        Point(rows=rows[0], ends=0.000768, ms=0.005046999999999999),
-        Point(rows=rows[1], ends=0.001536, ms=0.005328),
+        Point(rows=rows[0], ends=0.000768, items=5, ms=0.005046999999999999),
+        Point(rows=rows[1], ends=0.001536, items=5, ms=0.005328),
     ]
-    line = fit(points, items=5)
+    line = fit(points)
     assert (line.a, line.c, line.each) == (0.0, 0.0, 0.0)
     assert line.b == pytest.approx(1.22, rel=0.05)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from easearch.budget import LatencyTable, find_device
+from easearch.budget import LatencyTable, find_device, find_step
 from easearch.budget.devices.timing import Timing
-from easearch.budget.latency.table import Row, item_key, merge_rows, read_rows
+from easearch.budget.latency.rows import Row, describe, item_key, merge_rows, read_rows
 from easearch.errors import DeviceError
 from easearch.graph import Shape
 
@@ -75,12 +75,24 @@ def test_what_others_added_meanwhile_is_kept(conv: Callable[..., Shape]) -> None
     assert set(read_rows(mine.path)) == {item_key(one), item_key(two)}
 
 
-def test_an_existing_row_stays(tmp_path: Any) -> None:
+def test_of_two_rows_the_quieter_stays(tmp_path: Any, conv: Callable[..., Shape]) -> None:
     path = tmp_path / "latency.csv"
-    row = Row(item="conv, odd", min_us=1.0, median_us=2.0, p90_us=3.0, runs=4, date="2026-01-01")
+    row = Row(
+        description=describe((conv(8, 16, 4),)),
+        min_us=1.0,
+        median_us=2.0,
+        p90_us=3.0,
+        runs=4,
+        spread=0.1,
+        date="2026-01-01",
+        item="conv, odd",
+    )
     merge_rows(path, [row])
-    merge_rows(path, [dataclasses.replace(row, min_us=0.5)])
+    merge_rows(path, [dataclasses.replace(row, min_us=0.5, spread=0.2)])
     assert read_rows(path) == {"conv, odd": row}
+    quieter = dataclasses.replace(row, min_us=0.5, spread=0.0)
+    merge_rows(path, [quieter])
+    assert read_rows(path) == {"conv, odd": quieter}
 
 
 def test_progress_and_the_device_named(conv: Callable[..., Shape]) -> None:
@@ -93,6 +105,7 @@ def test_progress_and_the_device_named(conv: Callable[..., Shape]) -> None:
             told = Timing(min_us=5.0, median_us=6.0, p90_us=7.0, runs=2, halves_us=(5.0, 5.0))
             return [told] * len(models)
 
+    find_step()
     device = dataclasses.replace(find_device("host"), stopwatch=Counting())
     table = LatencyTable(device, progress=lambda done, total: seen.append((done, total)))
     table.rows([(conv(8, 4 * n, 4),) for n in range(1, 31)])

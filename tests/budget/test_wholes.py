@@ -18,20 +18,21 @@ def test_a_network_is_measured_once_and_others_by_themselves(small: Graph) -> No
         asked.append(1)
         return 0.5 + len(asked), 0.01
 
-    first = kept(device, small, measure)
-    assert kept(device, small, measure) == first
-    assert len(asked) == 1
-    wider = small.with_widths({small.growable[0].name: 16})
-    assert kept(device, wider, measure) != first
-    assert kept(device, small, measure) == first
+    first = kept(device, small, "fp32", measure)
+    assert kept(device, small, "fp32", measure) == first
+    assert kept(device, small, "int8", measure) != first
     assert len(asked) == 2
+    wider = small.with_widths({small.growable[0].name: 16})
+    assert kept(device, wider, "fp32", measure) != first
+    assert kept(device, small, "fp32", measure) == first
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", '{"a": 3}', '{"a": ["x", "y"]}'])
 def test_damage_is_measured_again(small: Graph, cache: Path, content: str) -> None:
     device = find_device("host")
-    kept(device, small, lambda: (1.0, 0.1))
+    kept(device, small, "fp32", lambda: (1.0, 0.1))
     (file,) = cache.rglob("networks.json")
     file.write_text(content)
-    assert kept(device, small, lambda: (2.0, 0.2)) == (2.0, 0.2)
-    assert kept(device, small, lambda: (3.0, 0.3)) == (2.0, 0.2)
+    assert kept(device, small, "fp32", lambda: (2.0, 0.2)) == (2.0, 0.2)
+    assert kept(device, small, "fp32", lambda: (3.0, 0.3)) == (2.0, 0.2)

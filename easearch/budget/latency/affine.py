@@ -22,8 +22,7 @@ FEW = 4
 """Maps of so few channels (images) are taken as they are."""
 LEAST = 0.1
 """An item keeps at least this share of its time alone."""
-LOWEST = np.array([-np.inf, 0.0, 0.0])
-"""Least values of `a - items * each`, `b`, `c`."""
+ITERATIONS = 20
 HUBER = 0.02
 """Relative error from which a point counts less: some noise floors of a shared machine."""
 
@@ -34,6 +33,7 @@ class Point:
 
     rows: float
     ends: float
+    items: int
     ms: float
 
 
@@ -45,20 +45,17 @@ class Affine:
     b: float
     c: float
     each: float = 0.0
-    items: int = 1
-    """How many items a network of the structure has."""
 
     def charge(self, item: tuple[Shape, ...], row_ms: float) -> float:
         """What the item costs inside a network, in ms."""
         return max(LEAST * self.b * row_ms, self.b * row_ms - self.c * ends(item) - self.each)
 
-    def error(self, points: Sequence[Point]) -> float:
-        """Mean relative error on points."""
-        return float(np.mean([abs(self._of(point) / point.ms - 1) for point in points]))
+    def errors(self, points: Sequence[Point]) -> list[float]:
+        """Relative errors on points."""
+        return [self._of(point) / point.ms - 1 for point in points]
 
     def _of(self, point: Point) -> float:
-        fixed = self.a - self.items * self.each
-        return fixed + self.b * point.rows - self.c * point.ends
+        return self.a - point.items * self.each + self.b * point.rows - self.c * point.ends
 
 
 def ends(item: tuple[Shape, ...]) -> float:
@@ -70,22 +67,43 @@ def ends(item: tuple[Shape, ...]) -> float:
     return sum(float(c * np.prod(size)) for c, size in sides if c > FEW) / 1e6
 
 
-def fit(points: Sequence[Point], items: int = 1) -> Affine:
+def fit(points: Sequence[Point]) -> Affine:
     """Least squares of the relative error with `b, c >= 0`, outliers weighted down (Huber).
 
-    A constant below zero is what `items` items pay each when they are timed alone.
+    Where all networks have as many items, a constant below zero is what these pay each when they
+    are timed alone; elsewhere `a` and `each` are fitted apart, both `>= 0`.
     """
-    ms = np.asarray([point.ms for point in points])
-    columns = np.asarray([[1.0, point.rows, -point.ends] for point in points]) / ms[:, None]
-    # One size, or nearly, tells of one coefficient only. (A column of zeros would leave the other
-    # two to the solver's rounding.)
-    told = [1] if len({point.rows for point in points}) < 4 else [0, 1, 2]
-    solution = np.zeros(3)
-    weights = np.ones(len(points))
-    for _ in range(20):
-        weighted = columns[:, told] * weights[:, None]
-        solution[told] = lsq_linear(weighted, weights, bounds=(LOWEST[told], np.inf)).x
-        errors = np.abs(columns @ solution - 1)
+    one_structure = len({point.items for point in points}) == 1
+    columns = np.asarray([[1.0, point.rows, -point.ends, -point.items] for point in points])
+    lowest = np.array([-np.inf if one_structure else 0.0, 0.0, 0.0, 0.0])
+    # One size, or nearly, tells of one coefficient only. (A column of zeros would leave the others
+    # to the solver's rounding.)
+    few = len({point.rows for point in points}) < 4
+    told = [1] if few else [0, 1, 2] if one_structure else [0, 1, 2, 3]
+    a, b, c, each = _solved(columns, np.asarray([point.ms for point in points]), told, lowest)
+    if a < 0:
+        a, each = 0.0, -a / points[0].items
+    return Affine(a=a, b=b, c=c, each=each)
+
+
+def left_out(groups: Sequence[Sequence[Point]]) -> list[float]:
+    """Relative errors on each group of points by a line through the others'."""
+    found: list[float] = []
+    for i, group in enumerate(groups):
+        others = [point for j, other in enumerate(groups) if j != i for point in other]
+        found += fit(others).errors(group) if others else []
+    return found
+
+
+def _solved(
+    columns: np.ndarray, ms: np.ndarray, told: list[int], lowest: np.ndarray
+) -> list[float]:
+    relative = columns / ms[:, None]
+    solution = np.zeros(columns.shape[1])
+    weights = np.ones(len(ms))
+    for _ in range(ITERATIONS):
+        weighted = relative[:, told] * weights[:, None]
+        solution[told] = lsq_linear(weighted, weights, bounds=(lowest[told], np.inf)).x
+        errors = np.abs(relative @ solution - 1)
         weights = np.sqrt(np.minimum(1.0, HUBER / np.maximum(errors, 1e-12)))
-    a, b, c = (float(value) for value in solution)
-    return Affine(a=max(a, 0.0), b=b, c=c, each=max(-a, 0.0) / items, items=items)
+    return [float(value) for value in solution]

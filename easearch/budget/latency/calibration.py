@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from easearch.budget.devices import Device
 from easearch.budget.devices.timing import Timing
-from easearch.budget.latency.affine import Affine, Point, ends, fit
+from easearch.budget.latency.affine import Affine, Point, ends, fit, left_out
 from easearch.budget.latency.kernels import kernels, shapes_of
 from easearch.budget.latency.models import whole_model
 from easearch.budget.latency.step import find_step
@@ -36,6 +37,7 @@ UNIFORM = 6
 MIXED = 12
 ROUNDS = 8
 SESSIONS = 3
+UNCALIBRATED = "a plain sum of the table's rows: no whole network was measured on the device"
 BATCH_BYTES = 2**27
 """Whole networks are built and timed in batches of at most so much weight (or one by one)."""
 OUTSIDE = (0.6, 1.6)
@@ -47,12 +49,16 @@ class Calibration:
     """How the rows of one network structure add up, and the networks that say so."""
 
     line: Affine
-    points: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
+    interval: float | None = None
+    """Relative error that a network of the structure stays below (95 %); None: not known."""
+    note: str = ""
+    """Where it comes from, if not from networks of the structure itself."""
 
     @property
     def error(self) -> float:
         """Mean relative error on the calibration's own points."""
-        return self.line.error(self.points)
+        return float(np.mean(np.abs(self.line.errors(self.points))))
 
     def covers(self, rows: float) -> bool:
         """Whether a network with that sum of rows (ms) is near enough to the points."""
@@ -71,23 +77,46 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
     Raises:
         DeviceError: the graph has an opaque layer, or the device cannot execute it.
     """
-    path = table.device.folder / f"calibration-{structure(graph)}.json"
+    if table.device.stopwatch is None:
+        return of_device(table.device)
+    path = calibration_file(table.device, graph, table.precision)
     points = read_points(path)
-    items = len(paid(graph))
-    if not points or not _of(points, items).covers(sums(graph, table)[0]):
+    found = _of(points) if points else None
+    if found is None or not found.covers(sums(graph, table)[0]):
         points += _measure(graph, table, reach)
+        found = _of(points)
         document = {
             "points": [point.__dict__ for point in points],
-            "line": _of(points, items).line.__dict__,
-            "mean_error": _of(points, items).error,
+            "line": found.line.__dict__,
+            "mean_error": found.error,
+            "interval": found.interval,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_atomic(path, json.dumps(document, indent=1) + "\n")
-    return _of(points, items)
+    return found
 
 
-def _of(points: list[Point], items: int) -> Calibration:
-    return Calibration(line=fit(points, items), points=tuple(points))
+def of_device(device: Device) -> Calibration:
+    """What the device's profile says of networks of any structure; without it, rows add up."""
+    told = device.profile.calibration if device.profile is not None else None
+    if told is None:
+        return Calibration(line=Affine(a=0.0, b=1.0, c=0.0), note=UNCALIBRATED)
+    line = Affine(a=told.a_ms, b=told.b, c=told.c, each=told.each_ms)
+    note = f"predicted from the profile '{device.name}', by {told.networks} other networks"
+    return Calibration(line=line, interval=told.interval, note=note)
+
+
+def calibration_file(device: Device, graph: Graph, precision: str) -> Path:
+    """Where the calibration of the graph's structure is kept."""
+    suffix = "" if precision == "fp32" else f"-{precision}"
+    return device.folder / f"calibration-{structure(graph)}{suffix}.json"
+
+
+def _of(points: list[Point]) -> Calibration:
+    # Each network predicted by the others: 18 errors of 19 are below the largest of 18.
+    errors = left_out([[point] for point in points])
+    interval = max((abs(error) for error in errors), default=None)
+    return Calibration(line=fit(points), points=tuple(points), interval=interval)
 
 
 def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
@@ -95,18 +124,18 @@ def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
     # Rows first, all in one batch; then the whole networks in turns.
     table.rows([shapes_of(net, item) for net in nets for item in paid(net)])
     timings: list[Timing] = []
-    for models in _batches(nets):
+    for models in _batches(nets, table.precision):
         timings += table.device.time(models, rounds=ROUNDS, sessions=SESSIONS)
     summed = [sums(net, table) for net in nets]
     return [
-        Point(rows=rows, ends=numbers, ms=timing.min_us / 1000)
+        Point(rows=rows, ends=numbers, items=len(paid(graph)), ms=timing.min_us / 1000)
         for (rows, numbers), timing in zip(summed, timings, strict=True)
     ]
 
 
-def _batches(nets: Sequence[Graph]) -> Iterator[list[bytes]]:
+def _batches(nets: Sequence[Graph], precision: str) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
-    for model in map(whole_model, nets):
+    for model in (whole_model(net, precision=precision) for net in nets):
         if batch and sum(map(len, batch)) + len(model) > BATCH_BYTES:
             yield batch
             batch = []
@@ -157,7 +186,12 @@ def read_points(path: Path) -> list[Point]:
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
         points = [
-            Point(rows=float(p["rows"]), ends=float(p["ends"]), ms=float(p["ms"]))
+            Point(
+                rows=float(p["rows"]),
+                ends=float(p["ends"]),
+                items=int(p["items"]),
+                ms=float(p["ms"]),
+            )
             for p in document["points"]
         ]
         if points and all(_possible(point) for point in points):
@@ -171,6 +205,6 @@ def read_points(path: Path) -> list[Point]:
 
 
 def _possible(point: Point) -> bool:
-    return min(point.rows, point.ends) >= 0 < point.ms and math.isfinite(
+    return min(point.rows, point.ends, point.items) >= 0 < point.ms and math.isfinite(
         point.rows + point.ends + point.ms
     )

@@ -35,6 +35,14 @@ def kernels(graph: Graph) -> list[Item]:
     return items
 
 
+def folded(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """An item's shapes as executed: without the norms that its convolution takes in."""
+    head, *rest = shapes
+    if head.kind in MATRIX_KINDS:
+        rest = [shape for shape in rest if shape.kind != "batch_norm"]
+    return (head, *rest)
+
+
 def _fused(graph: Graph, head: str) -> Item:
     item = [head]
     if graph.by_name[head].kind in MATRIX_KINDS:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from easearch.budget.latency.kernels import MATRIX_KINDS, kernels
+from easearch.budget.latency.kernels import folded, kernels
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Layer, Shape
 from easearch.tracing import KINDS, Op
@@ -24,7 +24,7 @@ OPSET = 20
 IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 
 
-def item_model(shapes: tuple[Shape, ...], seed: int = 0) -> bytes:
+def item_model(shapes: tuple[Shape, ...], seed: int = 0, precision: str = "fp32") -> bytes:
     """A model that executes one item: its first layer's inputs in, its last layer's output out."""
     build = _Build(seed)
     values = [build.input(f"x{i}", size) for i, size in enumerate(input_shapes(shapes[0]))]
@@ -34,7 +34,7 @@ def item_model(shapes: tuple[Shape, ...], seed: int = 0) -> bytes:
     return build.serialized()
 
 
-def whole_model(graph: Graph, seed: int = 0) -> bytes:
+def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
     """A model that executes the whole graph at its own widths.
 
     Raises:
@@ -66,14 +66,6 @@ def whole_model(graph: Graph, seed: int = 0) -> bytes:
     ):
         build.output(values[name], graph.shape(name))
     return build.serialized()
-
-
-def folded(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    """An item's shapes as executed: without the norms that its convolution takes in."""
-    head, *rest = shapes
-    if head.kind in MATRIX_KINDS:
-        rest = [shape for shape in rest if shape.kind != "batch_norm"]
-    return (head, *rest)
 
 
 def refuse_opaque(graph: Graph) -> None:

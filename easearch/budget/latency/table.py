@@ -1,32 +1,47 @@
 """The latency table: microseconds of single items on a device, measured once and kept as CSV.
 
 A row's times are an item's alone, without the cost of calling the runtime, which is measured
-beside them: a network pays that once, a sum of rows would pay it for each.
+beside them: a network pays that once, a sum of rows would pay it for each. Items are timed on a
+grid of widths (`grid`); what lies between is interpolated.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from easearch.budget.devices import Device, find_device
-from easearch.budget.devices.runner import CHUNK
 from easearch.budget.devices.timing import Progress, Timing
+from easearch.budget.latency.grid import Point, between, corners, family, moved, point
 from easearch.budget.latency.kernels import FREE
-from easearch.budget.latency.models import folded, item_model
-from easearch.budget.store import write_atomic
+from easearch.budget.latency.models import item_model
+from easearch.budget.latency.rows import (
+    Description,
+    Item,
+    Row,
+    describe,
+    item_key,
+    merge_rows,
+    read_rows,
+)
+from easearch.budget.latency.step import find_step
+from easearch.errors import DeviceError
 from easearch.graph import Shape
 
 LOG = logging.getLogger(__name__)
 ROUNDS = 4
-SESSIONS = 6
+SESSIONS, FEW_SESSIONS = 6, 2
+HEAVY = 2**22
+"""A model of more bytes is timed in few sessions: its buffers are too large to lie unluckily."""
+BATCH_MODELS, BATCH_BYTES = 50, 2**26
+"""What is timed, and saved, at once."""
+BUSY = 0.05
+"""A row whose two halves are further apart was measured on a busy machine: once more."""
+ATTEMPTS = 4
 CALL = Shape(
     kind="activation",
     in_channels=1,
@@ -38,65 +53,190 @@ CALL = Shape(
 """The smallest work there is: what its run costs is the call."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measured item."""
-
-    item: str
-    min_us: float
-    median_us: float
-    p90_us: float
-    runs: int
-    date: str
-
-
-Item = tuple[Shape, ...]
-COLUMNS = tuple(field.name for field in fields(Row))
-
-
 class LatencyTable:
-    """Rows of one device; what is missing is measured when it is asked for."""
+    """Rows of one device and precision; what is missing is measured when it is asked for.
 
-    def __init__(self, device: str | Device = "host", progress: Progress | None = None) -> None:
+    Args:
+        device: a name, or a device.
+        progress: called with (done, total) while rows are measured.
+        precision: "fp32" or "int8".
+    """
+
+    def __init__(
+        self,
+        device: str | Device = "host",
+        progress: Progress | None = None,
+        precision: str = "fp32",
+    ) -> None:
         self.device = find_device(device)
         self.progress = progress
+        self.precision = precision
         self.measured = 0
         """How many rows this object has measured."""
-        self._rows: dict[str, Row] | None = None
 
     @property
     def path(self) -> Path:
-        """The CSV file."""
+        """The CSV file of what was measured from here."""
         return self.device.folder / "latency.csv"
+
+    @cached_property
+    def known(self) -> dict[str, Row]:
+        """Rows by item: the profile's, and what was measured since."""
+        profile = self.device.profile
+        told = read_rows(profile.rows_file) if profile is not None else {}
+        return {**told, **read_rows(self.path)}
+
+    @cached_property
+    def step(self) -> int:
+        """The device's step of widths."""
+        return find_step(self.device)
 
     def rows(self, items: Sequence[Item]) -> list[float]:
         """Microseconds of each item by itself; measures what is new, all in turns.
 
         Raises:
-            DeviceError: an item cannot be executed.
+            DeviceError: an item cannot be executed, or the device cannot be asked and its table
+                does not tell.
         """
-        if self._rows is None:
-            self._rows = read_rows(self.path)
-        rows = self._rows
-        keys = {item: item_key(item) for item in dict.fromkeys(items) if not is_free(item)}
-        self._measure({key: item for item, key in keys.items() if key not in rows}, rows)
-        return [rows[keys[item]].min_us if item in keys else 0.0 for item in items]
+        wanted = [item for item in dict.fromkeys(items) if not is_free(item)]
+        if self.device.stopwatch is None:
+            found = self._told(wanted)
+        else:
+            made = {item: self._corners(item) for item in wanted}
+            self.measure([corner for parts in made.values() for corner in parts])
+            found = {
+                item: sum(weight * self._us(corner) for corner, weight in parts.items())
+                for item, parts in made.items()
+            }
+        return [found.get(item, 0.0) for item in items]
 
-    def _measure(self, missing: Mapping[str, Item], rows: dict[str, Row]) -> None:
-        date = datetime.now(UTC).date().isoformat()
-        waiting = list(missing)
-        share = CHUNK // SESSIONS - 1
-        for start in range(0, len(waiting), share):
-            keys = waiting[start : start + share]
-            models = [item_model((CALL,)), *(item_model(missing[key]) for key in keys)]
-            call, *timings = self.device.time(models, rounds=ROUNDS, sessions=SESSIONS)
-            fresh = [_row(key, t, call, date) for key, t in zip(keys, timings, strict=True)]
-            rows.update({row.item: row for row in fresh})
-            self.measured += len(keys)
-            # Saved chunk by chunk, with what others have added meanwhile: nothing measured is lost.
+    def measure(self, items: Sequence[Item], *, again: bool = False) -> None:
+        """Measure the items that have no row; `again`: those too that were measured while busy.
+
+        Raises:
+            DeviceError: an item cannot be executed, or the device not be reached.
+        """
+        keys = {item_key(item, self.precision): item for item in items if not is_free(item)}
+        missing = {key: item for key, item in keys.items() if self._lacks(key, again)}
+        done = 0
+        for batch in self._batches(missing):
+            fresh = self._timed(batch)
+            self.known.update({row.item: row for row in fresh})
+            self.measured += len(fresh)
+            done += len(fresh)
+            # Saved batch by batch, with what others have added meanwhile: nothing measured is lost.
             merge_rows(self.path, fresh)
             if self.progress is not None:
-                self.progress(start + len(keys), len(waiting))
+                self.progress(done, len(missing))
+
+    def _lacks(self, key: str, again: bool) -> bool:
+        return key not in self.known or (again and self.known[key].spread > BUSY)
+
+    def _corners(self, item: Item) -> dict[Item, float]:
+        if item_key(item, self.precision) in self.known or point(item) is None:
+            return {item: 1.0}
+        return {moved(item, at): weight for at, weight in corners(item, self.step).items()}
+
+    def _us(self, item: Item) -> float:
+        return self.known[item_key(item, self.precision)].min_us
+
+    def _batches(self, missing: Mapping[str, Item]) -> Iterator[dict[Item, bytes]]:
+        batch: dict[Item, bytes] = {}
+        for item in missing.values():
+            model = item_model(item, precision=self.precision)
+            if len(batch) == BATCH_MODELS or sum(map(len, batch.values())) > BATCH_BYTES:
+                yield batch
+                batch = {}
+            batch[item] = model
+        if batch:
+            yield batch
+
+    def _timed(self, batch: Mapping[Item, bytes]) -> list[Row]:
+        """A row an item; what was timed while the machine was busy is timed again."""
+        date = datetime.now(UTC).date().isoformat()
+        found = dict(zip(batch, self._once(list(batch.values())), strict=True))
+        for _ in range(ATTEMPTS - 1):
+            noisy = [item for item, timing in found.items() if timing.spread > BUSY]
+            if not noisy:
+                break
+            more = self._once([batch[item] for item in noisy])
+            for item, timing in zip(noisy, more, strict=True):
+                found[item] = found[item].with_more(timing)
+        return [self._row(item, timing, date) for item, timing in found.items()]
+
+    def _once(self, models: Sequence[bytes]) -> list[Timing]:
+        """Timings without the call to the runtime."""
+        sessions = SESSIONS if max(map(len, models)) < HEAVY else FEW_SESSIONS
+        call, *timings = self.device.time(
+            [item_model((CALL,)), *models], rounds=ROUNDS, sessions=sessions
+        )
+        return [_without(timing, call.min_us) for timing in timings]
+
+    def _row(self, item: Item, timing: Timing, date: str) -> Row:
+        return Row(
+            description=describe(item, self.precision),
+            min_us=round(timing.min_us, 3),
+            median_us=round(timing.median_us, 3),
+            p90_us=round(timing.p90_us, 3),
+            runs=timing.runs,
+            spread=round(timing.spread, 4),
+            date=date,
+            item=item_key(item, self.precision),
+        )
+
+    # --- a device that cannot be asked
+
+    def _told(self, wanted: Sequence[Item]) -> dict[Item, float]:
+        found = {item: self._from_table(item) for item in wanted}
+        missing = [describe(item, self.precision) for item, us in found.items() if us is None]
+        if missing:
+            listed = "; ".join(_said(one) for one in missing[:3])
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise DeviceError(
+                f"the table of '{self.device.name}' has no rows for {len(missing)} operators of "
+                f"this network ({listed}{more}), and nothing can be run on the device from here; "
+                "`easearch profile MODEL --device "
+                f"{self.device.name} --todo FOLDER` writes what to measure there"
+            )
+        return {item: us for item, us in found.items() if us is not None}
+
+    def _from_table(self, item: Item) -> float | None:
+        at = point(item)
+        row = self.known.get(item_key(item, self.precision)) or self._described.get(
+            describe(item, self.precision)
+        )
+        if row is not None or at is None:
+            return row.min_us if row is not None else None
+        two_ways = item[0].kind in ("conv", "linear", "transposed")
+        known = self._families.get(describe(family(item), self.precision)._replace(groups=""), {})
+        us = between(known, at, self.step, two_ways=two_ways)
+        if us is None and len(item) > 1:
+            return self._apart(item)
+        return us
+
+    def _apart(self, item: Item) -> float | None:
+        """A fused item as its parts; a table without any activation is taken to have them fused."""
+        parts = [(shape,) for shape in item if shape.kind != "batch_norm"]
+        if not any(row.description.kind == "activation" for row in self.known.values()):
+            parts = parts[:1]
+        if len(parts) == len(item) == 1:
+            return None
+        times = [self._from_table(part) for part in parts]
+        return None if None in times else sum(us for us in times if us is not None)
+
+    @cached_property
+    def _described(self) -> dict[Description, Row]:
+        """Rows that came without an item: their description is all that is known."""
+        return {row.description: row for row in self.known.values()}
+
+    @cached_property
+    def _families(self) -> dict[Description, dict[Point, float]]:
+        found: dict[Description, dict[Point, float]] = {}
+        for row in self.known.values():
+            said = row.description
+            name = said._replace(ins=0, outs=0, groups="")
+            found.setdefault(name, {})[Point(said.ins, said.outs)] = row.min_us
+        return found
 
 
 def is_free(item: Item) -> bool:
@@ -104,84 +244,15 @@ def is_free(item: Item) -> bool:
     return all(shape.kind in FREE for shape in item)
 
 
-def item_key(item: Item) -> str:
-    """A readable name of an item with everything that its time depends on."""
-    return " + ".join(_shape_key(shape) for shape in folded(item))
-
-
-def _shape_key(shape: Shape) -> str:
-    ins, outs = ("x".join(map(str, size)) or "1" for size in (shape.in_size, shape.out_size))
-    axes = (shape.in_axis, shape.out_axis)
-    where = [] if axes == (1, 1) else [f"axes={'>'.join(str(axis or '-') for axis in axes)}"]
-    options = (f"{name}={_text(value)}" for name, value in shape.options)
-    return " ".join(
-        [f"{shape.kind} {shape.in_channels}>{shape.out_channels} {ins}>{outs}", *where, *options]
+def _without(timing: Timing, call_us: float) -> Timing:
+    return replace(
+        timing,
+        min_us=max(0.0, timing.min_us - call_us),
+        median_us=max(0.0, timing.median_us - call_us),
+        p90_us=max(0.0, timing.p90_us - call_us),
     )
 
 
-def _text(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def read_rows(path: Path) -> dict[str, Row]:
-    """A table's rows by item; damaged ones are left out, with a warning, to be measured again."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        LOG.warning("the latency table %s cannot be read (%s); measuring again", path, error)
-        return {}
-    rows: dict[str, Row] = {}
-    damaged = 0
-    reader = csv.reader(io.StringIO(text.replace("\0", "?")))
-    if tuple(next(reader, ())) != COLUMNS:
-        LOG.warning("the latency table %s lacks its header; measuring again", path)
-        return {}
-    try:
-        for cells in reader:
-            row = _parsed(cells)
-            if row is None:
-                damaged += 1
-            else:
-                rows[row.item] = row
-    except csv.Error:
-        damaged += 1
-    if damaged:
-        LOG.warning("%d damaged rows in the latency table %s; measuring again", damaged, path)
-    return rows
-
-
-def merge_rows(path: Path, fresh: Sequence[Row]) -> None:
-    """Add rows to a table file; a row that is already there stays as it is."""
-    rows = {row.item: row for row in fresh} | read_rows(path)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows.values())
-    write_atomic(path, text.getvalue())
-
-
-def _parsed(cells: Sequence[str]) -> Row | None:
-    try:
-        item, low, median, high, runs, date = cells
-        row = Row(
-            item=item,
-            min_us=float(low),
-            median_us=float(median),
-            p90_us=float(high),
-            runs=int(runs),
-            date=date,
-        )
-    except ValueError:
-        return None
-    ordered = 0 <= row.min_us <= row.median_us <= row.p90_us < math.inf
-    return row if item and ordered and row.runs > 0 else None
-
-
-def _row(key: str, timing: Timing, call: Timing, date: str) -> Row:
-    low, median, high = (
-        round(max(0.0, value - call.min_us), 3)
-        for value in (timing.min_us, timing.median_us, timing.p90_us)
-    )
-    return Row(item=key, min_us=low, median_us=median, p90_us=high, runs=timing.runs, date=date)
+def _said(one: Description) -> str:
+    window = f" {one.kernel} stride {one.stride}" if one.kernel else ""
+    return f"{one.kind}{window} {one.ins}>{one.outs} at {one.size or '1'} {one.dtype}"

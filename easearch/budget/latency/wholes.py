@@ -21,10 +21,10 @@ Measured = tuple[float, float]
 """Milliseconds, and the A/A noise floor as a fraction of them."""
 
 
-def kept(device: Device, graph: Graph, measure: Callable[[], Measured]) -> Measured:
+def kept(device: Device, graph: Graph, precision: str, measure: Callable[[], Measured]) -> Measured:
     """What was measured for this very network on the device; measured now if it is new."""
     path = device.folder / "networks.json"
-    key = hashlib.sha256(repr((graph.layers, graph.widths)).encode()).hexdigest()[:24]
+    key = hashlib.sha256(repr((graph.layers, graph.widths, precision)).encode()).hexdigest()[:24]
     known = _read(path)
     if key not in known:
         found = measure()

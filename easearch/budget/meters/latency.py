@@ -32,7 +32,8 @@ class Latency(LayerMeter):
     its own calibration.
 
     Args:
-        device: a name in `DEVICES`, or a device.
+        device: a name, or a device.
+        precision: "fp32" or "int8", of the network as it will be executed.
         reach: calibrate for networks up to this many times as wide as the first one shown.
         progress: called with (done, total) while rows are measured.
     """
@@ -43,11 +44,13 @@ class Latency(LayerMeter):
     def __init__(
         self,
         device: str | Device = "host",
+        precision: str = "fp32",
         *,
         reach: float = REACH,
         progress: Progress | None = None,
     ) -> None:
-        self.table = LatencyTable(device, progress)
+        self.table = LatencyTable(device, progress, precision)
+        self.precision = precision
         self.reach = reach
         self._calibrations: dict[str, Calibration] = {}
         self._shown: Graph | None = None
@@ -98,25 +101,39 @@ class Latency(LayerMeter):
         self._shown = graph
         return self.calibration(graph).line.a
 
+    def interval(self, graph: Graph) -> float | None:
+        """As the calibration has it."""
+        return self.calibration(graph).interval
+
+    def note(self, graph: Graph) -> str:
+        """Where the calibration comes from, if not from the device itself."""
+        return self.calibration(graph).note
+
     def uncounted(self, graph: Graph) -> tuple[str, ...]:
         """None: a network with an opaque layer is refused."""
         return ()
 
     def whole(self, graph: Graph, rounds: int = 20) -> tuple[float, float]:
         """The whole graph, executed once and for all: milliseconds, and the A/A noise floor."""
-        return kept(self.device, graph, lambda: self._timed(whole_model(graph), rounds))
+        return kept(
+            self.device,
+            graph,
+            self.precision,
+            lambda: self._timed(whole_model(graph, precision=self.precision), rounds),
+        )
 
     def on_file(self, file: OnnxFile) -> Reading:
         """The file, executed on the device in turns with itself."""
+        if self.device.stopwatch is None:
+            reason = f"nothing can be run on '{self.device.name}' from here: not measured"
+            return Reading(value=None, note=reason)
         one, noise = self._timed(file.path, 30, file.sample)
         return Reading(value=one, noise=noise, note=f"measured on {self.device.host.key}")
 
     def _timed(
         self, model: Model, rounds: int, sample: Sequence[int] | None = None
     ) -> tuple[float, float]:
-        # Best of several sessions, as calibration takes it; the floor is what still differs.
-        one, other = self.device.time(
-            [model, model], rounds=rounds, sessions=SESSIONS, sample=sample
-        )
-        low, high = sorted((one.min_us, other.min_us))
-        return low / 1000, high / low - 1
+        # Best of several sessions, as calibration takes it; the floor is what its halves differ by.
+        (timing,) = self.device.time([model], rounds=rounds, sessions=2 * SESSIONS, sample=sample)
+        low, high = sorted(timing.halves_us)
+        return timing.min_us / 1000, high / low - 1

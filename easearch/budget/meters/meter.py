@@ -65,7 +65,21 @@ class LayerMeter(ABC):
         overhead = self.overhead(graph)
         if overhead:
             rows[WHOLE] = overhead
-        return Cost(meter=self.name, unit=self.unit, rows=rows)
+        return Cost(
+            meter=self.name,
+            unit=self.unit,
+            rows=rows,
+            interval=self.interval(graph),
+            note=self.note(graph),
+        )
+
+    def interval(self, graph: Graph) -> float | None:
+        """Relative half width of the prediction (95 %); None: what is counted is no prediction."""
+        return None
+
+    def note(self, graph: Graph) -> str:
+        """How the numbers are known, where that is not plain."""
+        return ""
 
     def _dearest(self, graph: Graph) -> list[tuple[Item, float]]:
         moments = self.moments(graph)
