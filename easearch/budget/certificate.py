@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 
 from easearch.budget.devices import Device, find_device
+from easearch.budget.meters.energy import Energy
 from easearch.budget.meters.latency import Latency
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.onnx_file import OnnxFile
@@ -28,6 +29,8 @@ class Proof:
     unit: str
     limit: float
     predicted: float
+    interval: float | None = None
+    """Relative half width of the prediction (95 %); None: it was counted, not predicted."""
     measured: float | None
     noise: float = 0.0
     """A/A noise floor of the measurement, as a fraction."""
@@ -56,6 +59,8 @@ class Certificate:
     proofs: tuple[Proof, ...]
     device: Device
     date: str
+    precision: str = "fp32"
+    """In which numbers the file computes."""
 
     @property
     def meets(self) -> bool:
@@ -69,6 +74,7 @@ class Certificate:
             "sha256": self.fingerprints[self.file],
             "fingerprints": dict(self.fingerprints),
             "meets": self.meets,
+            "precision": self.precision,
             "date": self.date,
             "device": self.device.name,
             "host": self.device.host.to_json(),
@@ -85,7 +91,11 @@ class Certificate:
 
 
 def certify(
-    onnx_path: Path | str, graph: Graph, bounds: Sequence[Bound], sample_shape: Sequence[int]
+    onnx_path: Path | str,
+    graph: Graph,
+    bounds: Sequence[Bound],
+    sample_shape: Sequence[int],
+    precision: str = "fp32",
 ) -> Certificate:
     """Measure an exported file against every limit.
 
@@ -94,19 +104,21 @@ def certify(
         graph: the network that was exported.
         bounds: the limits.
         sample_shape: (N, C, ...), sizes for further dimensions that the file leaves open.
+        precision: in which numbers the file computes; the bounds' meters know it.
 
     Raises:
         FileFormatError: it is not a readable ONNX file.
         DeviceError: it does not run on the device.
     """
     file = OnnxFile(onnx_path, sample_shape)
-    timed = [bound.meter for bound in bounds if isinstance(bound.meter, Latency)]
+    timed = [bound.meter for bound in bounds if isinstance(bound.meter, Latency | Energy)]
     return Certificate(
         file=file.path.name,
         fingerprints=file.fingerprints,
         proofs=tuple(_proof(bound, graph, file) for bound in bounds),
         device=timed[0].device if timed else find_device("host"),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        precision=precision,
     )
 
 
@@ -117,11 +129,13 @@ def _proof(bound: Bound, graph: Graph, file: OnnxFile) -> Proof:
         if isinstance(meter, LayerMeter)
         else Reading(value=None, note=f"the meter '{meter.name}' cannot read files")
     )
+    cost = meter.cost(graph)
     return Proof(
         meter=meter.name,
         unit=meter.unit,
         limit=bound.limit,
-        predicted=meter.cost(graph).total,
+        predicted=cost.total,
+        interval=cost.interval,
         measured=reading.value,
         noise=reading.noise,
         note=reading.note,

@@ -43,8 +43,8 @@ def find_subject(
         raise GraphError(f"--factory makes the network of a run folder, '{text}' is none")
 
     if text in SEEDS:
-        model = _made(text, arguments)
         shape = read_size(size) if size else (int(arguments.get("channels", 1)), SIDE, SIDE)
+        model = _made(text, {"channels": shape[0], **arguments})
     elif Path(text).is_dir():
         model, shape = _from_run(Path(text), arguments, size, factory)
     elif ":" in text:

@@ -69,6 +69,7 @@ class EnergyPart(_Part):
 
     pj_per_mac: dict[str, Positive]
     pj_per_byte: Positive
+    uj_each: NotNegative = Field(default=0.0, description="of an inference of any size")
     idle_mw: NotNegative = 0.0
     how: Literal["measured", "modelled"]
     source: str
@@ -115,8 +116,20 @@ class Profile(_Part):
         return self._folder / ROWS
 
     @classmethod
-    def read(cls, folder: Path) -> Profile:
-        """A profile from its folder.
+    def of(cls, values: Any, source: str) -> Profile:
+        """A profile from plain data; `source` is named where it cannot be one.
+
+        Raises:
+            DeviceError: says the first field that is wrong.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise DeviceError(f"{source}: {_first(error)}") from None
+
+    @classmethod
+    def read(cls, folder: Path, *, trusted: bool = True) -> Profile:
+        """A profile from its folder; `trusted=False`: its rows may have been changed.
 
         Raises:
             DeviceError: there is none, it says something impossible, or its rows were changed
@@ -125,24 +138,22 @@ class Profile(_Part):
         file = folder / FILE
         try:
             values = yaml.safe_load(file.read_text(encoding="utf-8"))
-            profile = cls.model_validate(values)
-        except ValidationError as error:
-            raise DeviceError(f"{file}: {_first(error)}") from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise DeviceError(f"{file}: expected a profile in YAML, got {reason}") from None
+        profile = cls.of(values, str(file))
         profile._folder = folder
-        profile._check_rows()
+        if trusted:
+            profile._check_rows()
         return profile
 
     def write(self, folder: Path) -> Profile:
         """Write it there, with the fingerprint of the rows beside it; returns it as written."""
-        rows = folder / ROWS
         values = self.model_dump(mode="json", exclude_none=True)
-        file = folder / FILE
-        if rows.is_file():
-            values["table"]["sha256"] = _fingerprint(rows)
-        write_atomic(file, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        if self.table is not None:
+            values["table"]["sha256"] = _fingerprint(folder / ROWS)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        write_atomic(folder / FILE, text)
         return Profile.read(folder)
 
     def _check_rows(self) -> None:

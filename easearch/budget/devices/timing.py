@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from easearch.budget.devices import runner
+from easearch.budget.devices.host import Host, this_host
 from easearch.errors import DeviceError
 
 Model = bytes | Path
@@ -27,6 +28,11 @@ class Timing:
     runs: int
     halves_us: tuple[float, float]
     """Minima of two interleaved halves of the runs (A and A): the noise is what they differ by."""
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Timing:
+        """From plain data, as `runner.timed` gives it."""
+        return cls(**{**answer, "halves_us": tuple(answer["halves_us"])})
 
     @property
     def spread(self) -> float:
@@ -52,6 +58,13 @@ class Timing:
 class Stopwatch(Protocol):
     """Times models in one place: this process, another machine, another runtime."""
 
+    def facts(self) -> Host:
+        """What the place is.
+
+        Raises:
+            DeviceError: it cannot be reached, or lacks what is needed.
+        """
+
     def time(
         self,
         models: Sequence[Model],
@@ -75,6 +88,10 @@ class Here:
     threads: int = 1
     provider: str = runner.PROVIDER
 
+    def facts(self) -> Host:
+        """This machine, set up so."""
+        return this_host(self.threads, self.provider)
+
     def time(
         self,
         models: Sequence[Model],
@@ -97,4 +114,4 @@ class Here:
             )
         except runner.CannotRun as error:
             raise DeviceError(str(error)) from error
-        return [Timing(**{**one, "halves_us": tuple(one["halves_us"])}) for one in answers]
+        return [Timing.of(one) for one in answers]

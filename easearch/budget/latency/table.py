@@ -73,6 +73,8 @@ class LatencyTable:
         self.precision = precision
         self.measured = 0
         """How many rows this object has measured."""
+        self.used: set[str] = set()
+        """Keys of the rows that were asked for."""
 
     @property
     def path(self) -> Path:
@@ -117,6 +119,7 @@ class LatencyTable:
             DeviceError: an item cannot be executed, or the device not be reached.
         """
         keys = {item_key(item, self.precision): item for item in items if not is_free(item)}
+        self.used.update(keys)
         missing = {key: item for key, item in keys.items() if self._lacks(key, again)}
         done = 0
         for batch in self._batches(missing):
@@ -138,7 +141,9 @@ class LatencyTable:
         return {moved(item, at): weight for at, weight in corners(item, self.step).items()}
 
     def _us(self, item: Item) -> float:
-        return self.known[item_key(item, self.precision)].min_us
+        key = item_key(item, self.precision)
+        self.used.add(key)
+        return self.known[key].min_us
 
     def _batches(self, missing: Mapping[str, Item]) -> Iterator[dict[Item, bytes]]:
         batch: dict[Item, bytes] = {}
