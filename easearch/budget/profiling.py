@@ -97,6 +97,7 @@ def measured(
     if device.profile is not None:
         folder = device.profile.folder
         device = device_of(_written(device, kept, step, line))
+        kept = read_rows(folder / ROWS)
     told = summarized(kept.values())
     return Profiled(
         device=device,
@@ -160,11 +161,11 @@ def _sealed(profile: Profile, folder: Path, rows: Iterable[Row]) -> Profile:
 def _line(groups: Sequence[Sequence[Point]]) -> LinePart | None:
     """A line through networks of all structures, for those that cannot be measured."""
     points = [point for group in groups for point in group]
-    if not points:
-        return None
-    line = fit(points)
     # Each structure predicted by the others; of a single one, each network.
     errors = left_out(groups if len(groups) > 1 else [[point] for point in points])
+    if not errors:
+        return None
+    line = fit(points)
     return LinePart(
         a_ms=line.a,
         b=max(line.b, 1e-9),

@@ -16,21 +16,22 @@ Default = Callable[[Sequence[str]], Any]
 
 
 def gathered(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The values of a file, laid over those of the file that it extends."""
+    """The values of a file, laid over those of the file (or files, in turn) that it extends."""
     if file.resolve() in above:
         raise RecipeError(f"{file}: extends: a loop, it extends itself through {above[-1].name}")
     values = _parsed(file)
-    base = values.pop("extends", None)
+    bases = values.pop("extends", None) or []
     # a variant that says no name would otherwise go under its base's
     values.setdefault("name", file.stem)
     if isinstance(values.get("evidence"), str):
         values["evidence"] = str(_existing(file.parent / values["evidence"], f"{file}: evidence"))
-    if base is None:
-        return values
-    if not isinstance(base, str):
-        raise RecipeError(f"{file}: extends: expected the path of one recipe, got {base!r}")
-    _existing(file.parent / base, f"{file}: extends")
-    return _laid_over(gathered(file.parent / base, (*above, file.resolve())), values)
+    under: dict[str, Any] = {}
+    for base in bases if isinstance(bases, list) else [bases]:
+        if not isinstance(base, str):
+            raise RecipeError(f"{file}: extends: expected the path of a recipe, got {base!r}")
+        _existing(file.parent / base, f"{file}: extends")
+        under = _laid_over(under, gathered(file.parent / base, (*above, file.resolve())))
+    return _laid_over(under, values)
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
