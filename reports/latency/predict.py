@@ -1,27 +1,35 @@
-"""How well do the latency table and its calibration predict whole networks that they have not seen?
+"""How well does the latency table predict whole networks that its calibration has not seen?
 
-Four small networks, random widths on the device's step between 3/4 and 3 times their own. Beside
-it a line through MACs, fitted on the same calibration networks, and the A/A noise floor.
-Run: `EASEARCH_CACHE=$(mktemp -d) python reports/latency/predict.py` (about half a minute).
+Networks of random widths on the device's step between 3/4 and 3 times their own, none of them among
+those of the calibration. Beside the prediction: the structure's line left out (a line through the
+other families' networks: what a profile uses on a device that cannot be asked), the plain sum of
+rows, and a line through MACs fitted on the same calibration networks; the A/A noise of the truth.
+Run: `EASEARCH_CACHE=$(mktemp -d) python reports/latency/predict.py` (a minute). `--busy 2`: beside
+so many processes that do nothing but count.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from easearch.budget import Latency, find_step, this_host
-from easearch.budget.latency.calibration import networks
-from easearch.budget.meters.macs import Macs
+from easearch.budget.latency.affine import Point, fit
+from easearch.budget.latency.calibration import networks, paid, sums
 from easearch.budget.latency.models import whole_model
+from easearch.budget.meters.macs import Macs
 from easearch.graph import Graph
 from easearch.tracing import trace
 
-UNSEEN = 24
+UNSEEN = 20
 
 
 def block(i: int, o: int, k: int, stride: int, groups: int, act: type[nn.Module]) -> nn.Sequential:
@@ -113,17 +121,20 @@ NETS = {
 
 
 def unseen(graph: Graph, step: int, draw: np.random.Generator) -> list[Graph]:
-    """Random widths on the step."""
+    """Random widths on the step; none of those that calibration measures."""
     low, high = np.log(0.75), np.log(3.0)
-    return [
-        graph.with_widths(
-            {
-                g.name: max(step, step * round(g.width * np.exp(draw.uniform(low, high)) / step))
-                for g in graph.growable
-            }
-        )
-        for _ in range(UNSEEN)
-    ]
+    known = [net.widths for net in networks(graph, step, 3.0)]
+    found: list[Graph] = []
+    while len(found) < UNSEEN:
+        factors = np.exp(draw.uniform(low, high, len(graph.growable)))
+        widths = {
+            g.name: max(step, step * round(g.width * factor / step))
+            for g, factor in zip(graph.growable, factors, strict=True)
+        }
+        net = graph.with_widths(widths)
+        if net.widths not in known:
+            found.append(net)
+    return found
 
 
 def line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -133,33 +144,87 @@ def line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return float(a), float(b)
 
 
+@contextlib.contextmanager
+def company(count: int) -> Iterator[None]:
+    """Other work on the same cores."""
+    counting = [subprocess.Popen([sys.executable, "-c", "while True: 1"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in counting:
+            process.kill()
+
+
+def points_of(nets: Sequence[Graph], meter: Latency, ms: np.ndarray) -> list[Point]:
+    """What a line sees of networks."""
+    found = []
+    for net, truth in zip(nets, ms, strict=True):
+        rows, ends = sums(net, meter.table)
+        found.append(Point(rows=rows, ends=ends, items=len(paid(net)), ms=float(truth)))
+    return found
+
+
+def told(errors: np.ndarray) -> str:
+    """Mean, 95 % and worst of relative errors, in per cent."""
+    size = 100 * np.abs(errors)
+    return f"{size.mean():5.1f} {np.quantile(size, 0.95):5.1f} {size.max():5.1f}"
+
+
 def main() -> None:
-    """A row a network."""
+    """A row a network, and one over all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--busy", type=int, default=0, help="processes beside")
+    busy = parser.parse_args().busy
+    with company(busy):
+        report(busy)
+
+
+def report(busy: int) -> None:
+    """Measure and print."""
     step, say = find_step(), sys.stdout.write
-    say(
-        f"{this_host().cpu}, {this_host().runtime}, one thread, step {step}; {UNSEEN} unseen each\n"
-    )
-    say("network            | rows    s | table: mean p95  max | MACs: mean p95  max | noise (%)\n")
+    host = this_host()
+    beside = f"{busy} busy processes beside" if busy else "quiet"
+    say(f"{host.cpu}, {host.runtime}, one thread, step {step}, {beside}; {UNSEEN} unseen each\n")
+    say("relative errors in %: mean, p95, max\n")
+    names = ("table + calibration", "other families' line", "sum of rows", "line through MACs")
+    say(f"{'network':17s} | rows    s |" + "".join(f" {name:>20s} |" for name in names))
+    say(" inside interval | noise\n")
+    seen: dict[str, list[Point]] = {}
+    truths: dict[str, list[Point]] = {}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    rows_told = []
     for number, (name, build) in enumerate(NETS.items()):
         graph = trace(build().eval(), torch.zeros(1, 3, 32, 32))
         meter, start = Latency(), time.perf_counter()
         calibration = meter.calibration(graph)
-        seconds = time.perf_counter() - start
-        rows = meter.table.measured
+        seconds, measured = time.perf_counter() - start, meter.table.measured
         nets = unseen(graph, step, np.random.default_rng(1000 + number))
         predicted = np.array([meter.cost(net).total for net in nets])
-        timings = meter.device.time([whole_model(net) for net in nets] * 4, rounds=8)
-        us = np.array([t.min_us for t in timings]).reshape(2, 2, -1).min(axis=0)
-        measured, noise = us.min(axis=0) / 1000, np.abs(us[0] / us[1] - 1)
+        timings = meter.device.time([whole_model(net) for net in nets], rounds=8, sessions=4)
+        ms = np.array([t.min_us for t in timings]) / 1000
+        noise = np.median([max(t.halves_us) / min(t.halves_us) - 1 for t in timings])
+        seen[name], truths[name] = list(calibration.points), points_of(nets, meter, ms)
+        own = networks(graph, step, 3.0)
         macs = Macs()
-        seen = np.array([macs.cost(net).total for net in networks(graph, step, 3.0)])
-        a, b = line(seen, np.array([point.ms for point in calibration.points[: len(seen)]]))
-        rival = a + b * np.array([macs.cost(net).total for net in nets])
-        say(f"{name:18s} | {rows:4d} {seconds:4.1f} |")
-        for guess in (predicted, rival):
-            e = 100 * np.abs(guess / measured - 1)
-            say(f"      {e.mean():5.1f} {np.quantile(e, 0.95):4.1f} {e.max():4.1f} |")
-        say(f" {100 * np.median(noise):.2f}\n")
+        a, b = line(
+            np.array([macs.cost(net).total for net in own]),
+            np.array([point.ms for point in calibration.points[: len(own)]]),
+        )
+        by_macs = a + b * np.array([macs.cost(net).total for net in nets])
+        inside = np.mean(np.abs(ms / predicted - 1) <= (calibration.interval or 0.0))
+        errors[names[0]].append(predicted / ms - 1)
+        errors[names[2]].append(np.array([p.rows / p.ms for p in truths[name]]) - 1)
+        errors[names[3]].append(by_macs / ms - 1)
+        rows_told.append((name, measured, seconds, inside, noise))
+    for name in NETS:
+        others = [point for other, points in seen.items() if other != name for point in points]
+        errors[names[1]].append(np.array(fit(others).errors(truths[name])))
+    for i, (name, measured, seconds, inside, noise) in enumerate(rows_told):
+        cells = "".join(f" {told(errors[one][i]):>20s} |" for one in names)
+        say(f"{name:17s} | {measured:4d} {seconds:4.1f} |{cells}{100 * inside:14.0f} % |")
+        say(f"{100 * noise:6.2f}\n")
+    cells = "".join(f" {told(np.concatenate(errors[one])):>20s} |" for one in names)
+    say(f"{'all':17s} | {'':9s} |{cells}\n")
 
 
 if __name__ == "__main__":
