@@ -6,13 +6,17 @@ import logging
 from pathlib import Path
 
 from easearch.budget.devices.device import Device
-from easearch.budget.devices.host import Host, this_host
+from easearch.budget.devices.host import Host, this_host, warned
 from easearch.budget.devices.profile import FILE, Profile, profile_folders
+from easearch.budget.devices.ssh import Ssh, beside
 from easearch.budget.devices.timing import Here, Stopwatch, Timing
-from easearch.errors import BudgetError, nearest
+from easearch.budget.devices.torch_runtime import Torch
+from easearch.errors import BudgetError, DeviceError, nearest
 
-LOG = logging.getLogger(__name__)
 HOST = "host"
+LOG = logging.getLogger(__name__)
+LOCAL: dict[str, type[Here] | type[Torch]] = {"host": Here, "torch": Torch}
+"""Runtimes of this very process."""
 
 
 def find_device(name: str | Device) -> Device:
@@ -35,32 +39,34 @@ def find_device(name: str | Device) -> Device:
 def device_of(profile: Profile) -> Device:
     """The device that a profile describes; a host that is not the profile's is warned of."""
     known = profile.host.host() if profile.host is not None else None
-    if profile.reach != "host":
+    local = LOCAL.get(profile.reach)
+    if local is None:
         return Device(
             name=profile.name,
             host=known or _untold(profile),
             stopwatch=_reached(profile),
             profile=profile,
         )
-    here = this_host(profile.threads, profile.provider)
-    stopwatch = Here(threads=profile.threads, provider=profile.provider)
-    if known is None or not warned(profile.name, known, here):
-        return Device(name=profile.name, host=here, stopwatch=stopwatch, profile=profile)
-    return Device(name=profile.name, host=known, stopwatch=None, profile=profile)
+    stopwatch = local(threads=profile.threads, provider=profile.provider)
+    here = _here(stopwatch, profile.name, known)
+    return Device(
+        name=profile.name,
+        host=here or known or _untold(profile),
+        stopwatch=stopwatch if here is not None else None,
+        profile=profile,
+    )
 
 
-def warned(name: str, known: Host, found: Host) -> bool:
-    """Whether a device is not what its profile was measured on; says in which fields."""
-    differences = known.differences(found)
-    for field, (was, now) in differences.items():
-        LOG.warning("the profile '%s' was measured with %s %s, got %s", name, field, was, now)
-    if differences:
-        LOG.warning(
-            "nothing is measured for '%s' here: its table is used as it is; to measure this "
-            "machine, make a profile of its own with easearch profile",
-            name,
-        )
-    return bool(differences)
+def _here(stopwatch: Stopwatch, name: str, known: Host | None) -> Host | None:
+    """This machine; None, with a warning, where it is not what a profile was measured on."""
+    try:
+        found = stopwatch.facts()
+    except DeviceError as error:
+        if known is None:
+            raise
+        LOG.warning("%s; nothing is measured for '%s': its table is used as it is", error, name)
+        return None
+    return None if known is not None and warned(name, known, found) else found
 
 
 def check_device(name: str) -> None:
@@ -94,7 +100,15 @@ def _untold(profile: Profile) -> Host:
 
 
 def _reached(profile: Profile) -> Stopwatch | None:
-    return None
+    if profile.ssh is None:
+        return None
+    return Ssh(
+        name=profile.name,
+        part=beside(profile.ssh, profile.folder),
+        threads=profile.threads,
+        provider=profile.provider,
+        expected=profile.host.host() if profile.host is not None else None,
+    )
 
 
 __all__ = ["Device", "Profile", "Stopwatch", "Timing", "check_device", "device_of", "find_device"]

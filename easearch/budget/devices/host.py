@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 
 from easearch.budget.devices import runner
 from easearch.errors import DeviceError
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +59,17 @@ def this_host(threads: int = 1, provider: str = runner.PROVIDER) -> Host:
         return Host.of(runner.facts(threads, provider))
     except runner.CannotRun as error:
         raise DeviceError(f"{error}; choose one of these, or install a build that has it") from None
+
+
+def warned(name: str, known: Host, found: Host) -> bool:
+    """Whether a device is not what its profile was measured on; says in which fields."""
+    differences = known.differences(found)
+    for field, (was, now) in differences.items():
+        LOG.warning("the profile '%s' was measured with %s %s, got %s", name, field, was, now)
+    if differences:
+        LOG.warning(
+            "nothing is measured for '%s' here: its table is used as it is; to measure this "
+            "machine, make a profile of its own with easearch profile",
+            name,
+        )
+    return bool(differences)
