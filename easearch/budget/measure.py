@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from easearch.roles import Cost
 from easearch.table import aligned
 
 ALL = ("macs", "params", "memory", "latency")
+PLACES = {"ms": 4, "uJ": 3}
+"""Decimal places of units whose numbers are fractions."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +56,7 @@ class CostTable(Mapping[str, Cost]):
         return {name: cost.rows.get(row, 0.0) for name, cost in self.costs.items()}
 
     def __str__(self) -> str:
-        """An aligned table: a row a layer, the total, and what was not counted."""
+        """An aligned table: a row a layer, the total, what was not counted and how it is known."""
         heads = [f"{name} ({cost.unit})" for name, cost in self.costs.items()]
         totals = {name: cost.total for name, cost in self.costs.items()}
         lines = [["layer", "kind", "in", "out", *heads]]
@@ -65,6 +68,9 @@ class CostTable(Mapping[str, Cost]):
             f"not counted in {name}: {', '.join(layers)}"
             for name, layers in self.uncounted.items()
             if layers
+        ]
+        notes += [
+            _wrapped(f"{name}: {cost.note}") for name, cost in self.costs.items() if cost.note
         ]
         table = aligned(lines, words=2)
         return "\n".join([*table[:-1], table[1], table[-1], *notes])
@@ -90,10 +96,14 @@ def measure(graph: Graph, meters: Sequence[str] = ALL, device: str = "host") -> 
     )
 
 
+def _wrapped(note: str) -> str:
+    return textwrap.fill(note, 80, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def _number(value: float, unit: str) -> str:
     return (
-        f"{value:.4f}"
-        if unit == "ms"
+        f"{value:,.{PLACES[unit]}f}"
+        if unit in PLACES
         else f"{value:,.0f}"
         if value == int(value)
         else f"{value:.4g}"

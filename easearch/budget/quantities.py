@@ -23,11 +23,21 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     },
     "MACs": {"macs": 1.0, "kmacs": 1e3, "mmacs": 1e6, "gmacs": 1e9, **_COUNTS},
     "params": {"params": 1.0, **_COUNTS},
+    "uJ": {"nj": 1e-3, "uj": 1.0, "µj": 1.0, "mj": 1e3, "j": 1e6},
 }
 """A meter's unit -> the units in which a limit on it may be written (lower case) -> their size."""
-NEEDS_UNIT = ("ms",)
+NEEDS_UNIT = ("ms", "uJ")
 """Units that a bare number does not imply: `latency: 4` may mean milliseconds or microseconds."""
-EXAMPLES = {"ms": "4 ms", "bytes": "200 KB", "MACs": "12M", "params": "200k"}
+EXAMPLES = {"ms": "4 ms", "bytes": "200 KB", "MACs": "12M", "params": "200k", "uJ": "2.5 mJ"}
+_THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_SPELLED = {
+    "ms": ((1e3, " s"),),
+    "bytes": ((1e9, " GB"), (1e6, " MB"), (1e3, " KB")),
+    "MACs": _THOUSANDS,
+    "params": _THOUSANDS,
+    "uJ": ((1e6, " J"), (1e3, " mJ")),
+}
+"""A meter's unit -> larger ones, as a person writes them, largest first."""
 _TEXT = re.compile(
     r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE
 )
@@ -39,6 +49,12 @@ class Quantity:
 
     value: float
     relative: bool = False
+    key: str = ""
+    """The key as written."""
+    text: str = ""
+    """The value as written."""
+    literal: bool = False
+    """Whether the value itself carries its unit: it is then taken at its word."""
 
 
 def parse(key: str, text: float | str, unit: str, key_unit: str | None) -> Quantity:
@@ -57,7 +73,7 @@ def parse(key: str, text: float | str, unit: str, key_unit: str | None) -> Quant
     if not math.isfinite(number) or number <= 0:
         raise BudgetError(f"{key}: expected a positive number, got {text!r}")
     if written == "x":
-        return Quantity(value=number, relative=True)
+        return Quantity(value=number, relative=True, key=key, text=str(text), literal=True)
     if written and key_unit and written != key_unit:
         raise BudgetError(f"{key}: expected a number in {key_unit}, as the key says, got {text!r}")
     chosen = written or key_unit
@@ -69,7 +85,16 @@ def parse(key: str, text: float | str, unit: str, key_unit: str | None) -> Quant
             f"{key}: expected {', '.join(sizes)} or a multiple of the seed, {_such_as(unit)}, "
             f"got {text!r}"
         )
-    return Quantity(value=number * (sizes[chosen] if chosen else 1.0))
+    value = number * (sizes[chosen] if chosen else 1.0)
+    return Quantity(value=value, key=key, text=str(text), literal=bool(written))
+
+
+def spelled(value: float, unit: str, digits: int = 6) -> str:
+    """A quantity as it may be written for a limit, its unit with it: `4 ms`, `12M`, `200 KB`."""
+    for size, name in _SPELLED.get(unit, ()):
+        if value >= size:
+            return f"{value / size:.{digits}g}{name}"
+    return f"{value:.{digits}g} {unit}"
 
 
 def _split(key: str, text: float | str, unit: str) -> tuple[float, str]:

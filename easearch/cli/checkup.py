@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 MEMINFO = Path("/proc/meminfo")
 NEEDED_MEMORY, NEEDED_DISK = 2e9, 1e9
 """Bytes that the quickstart may take."""
@@ -39,8 +37,8 @@ def checkup() -> list[Finding]:
         _processor(),
         _cuda(),
         _providers(),
-        _energy("energy of the processor", _rapl, "RAPL"),
-        _energy("energy of the GPU", _nvml, "NVML"),
+        _energy("energy of the processor", "Rapl", "RAPL"),
+        _energy("energy of the GPU", "Nvml", "NVML"),
         _cache(),
         _step(),
         _memory(),
@@ -110,27 +108,18 @@ def _providers() -> Finding:
     )
 
 
-def _energy(name: str, read: Callable[[], str], what: str) -> Finding:
+def _energy(name: str, kind: str, what: str) -> Finding:
+    from easearch.budget.devices import counters
+
     try:
-        return Finding(name=name, value=read(), means=f"{what} can be read here.")
+        counter = getattr(counters, kind)()
+        watts = counters.power(counter)
     except Exception as error:  # a probe: whatever is wrong, the answer is that it cannot be read
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        means = f"Joules cannot be measured by {what} here; nothing else needs it."
+        means = f"Joules cannot be measured by {what} here: energy is modelled instead."
         return Finding(name=name, value=f"not readable ({reason})", means=means)
-
-
-def _rapl() -> str:
-    return f"{int(RAPL.read_text()) / 1e6:.0f} J so far"
-
-
-def _nvml() -> str:
-    pynvml = importlib.import_module("pynvml")
-    pynvml.nvmlInit()
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        return f"{pynvml.nvmlDeviceGetPowerUsage(handle) / 1e3:.0f} W now"
-    finally:
-        pynvml.nvmlShutdown()
+    means = f"Joules are measured by {what} here."
+    return Finding(name=name, value=f"{counter.name}, {watts:.0f} W now", means=means)
 
 
 def _cache() -> Finding:

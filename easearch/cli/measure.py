@@ -33,7 +33,15 @@ def measure(
         graph = trace(subject.model, subject.sample)
         table = price(graph, [name.strip() for name in meters.split(",")], device)
     if as_json:
-        totals = {name: {"total": cost.total, "unit": cost.unit} for name, cost in table.items()}
+        totals = {
+            name: {
+                "total": cost.total,
+                "unit": cost.unit,
+                "interval": cost.interval,
+                "note": cost.note,
+            }
+            for name, cost in table.items()
+        }
         print_json(
             {
                 "model": model,

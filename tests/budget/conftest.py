@@ -15,6 +15,7 @@ from easearch.tracing import trace
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("EASEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("easearch.budget.devices.counters.POWERCAP", tmp_path / "no counters")
     yield tmp_path / "cache"
 
 

@@ -25,7 +25,7 @@ from easearch.roles import Bound
 from easearch.selection.options import options, pricing
 from easearch.tracing import trace
 
-COUNTED = ("macs", "params", "memory")
+COUNTED = ("macs", "params", "size", "memory", "energy")
 
 
 def unit(i: int, o: int, k: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -97,6 +97,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("EASEARCH_CACHE", str(folder))
+        patch.setattr("easearch.budget.devices.counters.POWERCAP", folder / "no counters")
         yield folder
 
 

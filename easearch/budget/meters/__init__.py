@@ -13,10 +13,12 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from easearch.budget.devices import Device
+from easearch.budget.meters.energy import Energy
 from easearch.budget.meters.latency import Latency
 from easearch.budget.meters.macs import Macs
 from easearch.budget.meters.memory import Memory
 from easearch.budget.meters.params import Params
+from easearch.budget.meters.size import Size
 from easearch.errors import BudgetError, nearest
 from easearch.roles import PRECISIONS, Meter
 
@@ -26,8 +28,10 @@ GROUP = "easearch.meters"
 METERS: dict[str, Callable[..., Meter]] = {
     "macs": Macs,
     "params": Params,
+    "size": Size,
     "memory": Memory,
     "latency": Latency,
+    "energy": Energy,
 }
 """Name -> a function that takes a device (its name) and a precision and returns the meter."""
 
