@@ -4,8 +4,12 @@ The face: names only, each imported when it is first asked for, so that the comm
 once and can set up the process before torch is loaded.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# Some builds of ONNX Runtime report sessions to their maker: not in a user's name.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from easearch.budget import Budget, certify, measure
@@ -16,7 +20,9 @@ if TYPE_CHECKING:
     from easearch.growth.checkpoint import load, save
     from easearch.growth.surgery import apply
     from easearch.moves import Candidate, NewNeuron, Plan, Remove, Split
+    from easearch.preflight.plan import Preflight, plan
     from easearch.recipe import Recipe
+    from easearch.roles import Range
     from easearch.run import Run, grow
     from easearch.scoring import Splitting, score
     from easearch.selection import select
@@ -32,6 +38,8 @@ _HOMES = {
     "NewLayer": "deepening",
     "NewNeuron": "moves",
     "Plan": "moves",
+    "Preflight": "preflight.plan",
+    "Range": "roles",
     "Recipe": "recipe",
     "Remove": "moves",
     "Run": "run",
@@ -43,6 +51,7 @@ _HOMES = {
     "grow": "run",
     "load": "growth.checkpoint",
     "measure": "budget",
+    "plan": "preflight.plan",
     "save": "growth.checkpoint",
     "score": "scoring",
     "select": "selection",
@@ -59,6 +68,8 @@ __all__ = [
     "NewLayer",
     "NewNeuron",
     "Plan",
+    "Preflight",
+    "Range",
     "Recipe",
     "Remove",
     "Run",
@@ -70,6 +81,7 @@ __all__ = [
     "grow",
     "load",
     "measure",
+    "plan",
     "save",
     "score",
     "select",

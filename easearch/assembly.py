@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,30 +15,28 @@ from typing import Any
 import torch
 from torch import nn
 
-import easearch.data
 from easearch import record
-from easearch.budget import Budget, Certificate, Latency, certify, find_meter
-from easearch.errors import BudgetError, RecipeError
-from easearch.exporting import export
-from easearch.feed import DataFeed
+from easearch.budget import Certificate, Latency, certify
+from easearch.errors import BudgetError
+from easearch.exporting import Exported, ExportReport, export
 from easearch.graph import Graph
 from easearch.growth.checkpoint import write
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
-from easearch.growth.loop import Grower, Growing
-from easearch.growth.state import State, begin
-from easearch.growth.training import Quality, Training, evaluate
-from easearch.recipe import Recipe
+from easearch.growth.loop import Grower
+from easearch.growth.state import State
+from easearch.growth.training import Quality, evaluate
+from easearch.preflight.ready import Ready
 from easearch.reporting import write_report
 from easearch.roles import Bound, Meter
 from easearch.scoring import criterion
-from easearch.seed import own_factory, seed_of
 from easearch.selection import selector
 
-REPORTED = ("latency", "macs", "params", "memory")
 LOOKS = 3
 """How often a file is measured before a miss is believed: busy moments pass."""
 MARGIN = 1.01
 """A plan is measured before it is trained: the exported file may be that much slower."""
+LOST = 0.02
+"""A file in few bits that loses more of the test accuracy is worth a note."""
 TRIES = 3
 """How often a smaller plan is grown when the exported file misses a limit."""
 
@@ -56,40 +55,18 @@ class Run:
 class Assembly:
     """One run while it goes on."""
 
-    def __init__(self, recipe: Recipe, folder: Path, watch: Watcher) -> None:
-        self.recipe, self.folder, self.watch = recipe, folder, self._noting(watch)
-        self.notes: list[str] = []
-        self._started = time.perf_counter()
-        self.device = _training_device(recipe)
-        factory = own_factory(recipe)
-        self.watch(Phase(name="load", detail=recipe.data.name))
-        part = recipe.data
-        self.data = easearch.data.load(
-            part.name,
-            root=part.root,
-            validation=part.validation,
-            seed=recipe.seed,
-            download=part.download,
-            size=part.size,
-            channels=part.channels,
-        )
-        self.feed = DataFeed(dataset=self.data, recipe=recipe, device=self.device)
-        self.sample = torch.zeros(1, *self.data.shape)
-        self.seed = seed_of(recipe, factory, self.data)
-        self.architecture = self.seed.architecture
+    def __init__(self, ready: Ready, folder: Path, watch: Watcher) -> None:
+        self.ready, self.recipe = ready, ready.recipe
+        self.folder, self.watch = folder, self._noting(watch)
+        self.notes: list[str] = list(ready.notes)
+        self.device, self.data, self.feed = ready.device, ready.data, ready.feed
+        self.sample, self.architecture = ready.sample, ready.seed.architecture
+        self.exported: ExportReport | None = None
 
     def run(self) -> Run:
         """Seed to certificate."""
-        recipe = self.recipe
-        model = self.seed.build()
-        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        training = self._training()
-        state = begin(model, self.sample.to(self.device), training)
-        seed = state.graph
-        self.watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
-        budget = Budget(dict(recipe.budget.limits), recipe.budget.device)
-        bounds = budget.bounds(seed)
-        meters = self._meters(bounds)
+        recipe, bounds, meters = self.recipe, self.ready.bounds, self.ready.meters
+        state, seed = self.ready.state, self.ready.state.graph
         grower = Grower(
             state=state,
             sample=self.sample.to(self.device),
@@ -98,8 +75,8 @@ class Assembly:
             selector=selector(recipe.growth.selector),
             bounds=bounds,
             meters=meters,
-            training=training,
-            growing=self._growing(budget),
+            training=self.ready.training,
+            growing=self.ready.growing,
             watch=self.watch,
             verify=self._verify(bounds),
             left=self._save_stage,
@@ -109,47 +86,13 @@ class Assembly:
         quality = evaluate(grower.state.model, self.feed.test())
         return self._finished(grower, seed, bounds, meters, certificate, quality)
 
-    def _training(self) -> Training:
-        part = self.recipe.training
-        return Training(
-            epochs=part.epochs,
-            rate=part.rate,
-            momentum=part.momentum,
-            weight_decay=part.weight_decay,
-            label_smoothing=part.label_smoothing,
-            warmup=part.warmup,
-        )
-
-    def _growing(self, budget: Budget) -> Growing:
-        part, epochs = self.recipe.growth, self.recipe.training.epochs
-        at = tuple(max(round(moment * epochs), 1) for moment in part.at)
-        if len(set(at)) < len(at) or at[-1] >= epochs:
-            raise RecipeError(
-                "growth.at: expected moments in different epochs before the last, got "
-                f"{list(part.at)} of {epochs} epochs, that is epochs {list(at)}; "
-                "train longer or grow less often"
-            )
-        step = part.width_step
-        if step is None:
-            self.watch(Phase(name="measure", detail="the step of widths"))
-            step = budget.step()
-        return Growing(stages=part.stages, at=at, line_search=part.line_search, width_step=step)
-
-    def _meters(self, bounds: Sequence[Bound]) -> list[Meter]:
-        """The bounds' own meters first, then the usual ones, to be reported."""
-        meters = {bound.meter.name: bound.meter for bound in bounds}
-        for name in REPORTED:
-            if name not in meters:
-                meters[name] = find_meter(name, self.recipe.budget.device)
-        return list(meters.values())
-
     def _verify(self, bounds: Sequence[Bound]) -> Callable[[Graph], dict[str, float]]:
         """Measured over allowed cost of a whole network, for limits that have to be measured."""
 
         def verify(graph: Graph) -> dict[str, float]:
             found = {}
             for bound in bounds:
-                if isinstance(bound.meter, Latency):
+                if isinstance(bound.meter, Latency) and bound.meter.device.stopwatch is not None:
                     measured, _ = bound.meter.whole(graph)
                     found[bound.meter.name] = MARGIN * measured / bound.limit
             return found
@@ -193,10 +136,22 @@ class Assembly:
     def _export(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
         self.watch(Phase(name="export", detail="model.onnx"))
         file = self.folder / "model.onnx"
-        report = export(grower.state.model, self.sample, file)
+        precision = self.recipe.budget.precision
+        report = export(
+            grower.state.model,
+            self.sample,
+            file,
+            precision,
+            calibration=self.feed.calibrating() if precision == "int8" else None,
+            # A run is not thrown away for a coarse file: what it can do is told beside.
+            tolerance=math.inf if precision == "int8" else None,
+        )
+        self.exported = report
         self.watch(Phase(name="certify", detail=f"parity {report.difference:.1g}"))
         for _ in range(LOOKS):
-            certificate = certify(file, grower.state.graph, bounds, tuple(self.sample.shape))
+            certificate = certify(
+                file, grower.state.graph, bounds, tuple(self.sample.shape), precision
+            )
             if certificate.meets:
                 break
         certificate.save(self.folder / "certificate.json")
@@ -233,8 +188,10 @@ class Assembly:
             "host": certificate.to_json()["host"],
             "device": self.device,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "precision": self.recipe.budget.precision,
             "status": "budget_full" if grower.steps[-1].binding else "no_gain_left",
             "test": {**dataclasses.asdict(quality), "images": len(self.data.test)},
+            **self._coarser(quality),
             "validation": {
                 "loss": last.validation_loss,
                 "accuracy": last.validation_accuracy,
@@ -246,7 +203,7 @@ class Assembly:
             "params": sum(p.numel() for p in grower.state.model.parameters()),
             "macs": grower.compute.macs_of(final),
             "compute": grower.compute.as_dict(),
-            "seconds": {"total": time.perf_counter() - self._started, **grower.seconds},
+            "seconds": {"total": time.perf_counter() - self.ready.started, **grower.seconds},
             "peak_memory_mb": record.peak_memory_mb(),
             "widths": final.widths,
             "frozen": {g.name: g.frozen for g in final.channel_groups if g.frozen is not None},
@@ -262,6 +219,26 @@ class Assembly:
             summary=summary,
         )
 
+    def _coarser(self, quality: Quality) -> dict[str, Any]:
+        """What the exported file is worth, where it does not compute what the network does."""
+        report = self.exported
+        if report is None or report.precision == "fp32":
+            return {}
+        found = evaluate(Exported(self.folder / "model.onnx"), self.feed.test())
+        lost = quality.accuracy - found.accuracy
+        if lost > LOST:
+            self.watch(
+                Note(
+                    text=f"in {report.precision} the exported file gets {found.accuracy:.1%} of "
+                    f"the test images right, the network {quality.accuracy:.1%}; "
+                    "`easearch export --precision fp32` writes one that loses nothing"
+                )
+            )
+        return {
+            "test_exported": {**dataclasses.asdict(found), "images": len(self.data.test)},
+            "agreement": report.agreement,
+        }
+
     def _noting(self, watch: Watcher) -> Watcher:
         def noted(event: Event) -> None:
             if isinstance(event, Note):
@@ -269,10 +246,3 @@ class Assembly:
             watch(event)
 
         return noted
-
-
-def _training_device(recipe: Recipe) -> str:
-    there = torch.cuda.is_available()
-    if recipe.device == "cuda" and not there:
-        raise RecipeError("device: expected a CUDA device, got none; say `device: cpu` or `auto`")
-    return "cuda" if recipe.device != "cpu" and there else "cpu"

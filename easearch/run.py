@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from easearch.assembly import Assembly, Run
 from easearch.errors import RecipeError
 from easearch.growth.events import Watcher
+from easearch.preflight.ready import make_ready, seeded
 from easearch.recipe import Recipe
 
 
@@ -44,23 +43,12 @@ def grow(
     else:
         chosen = Recipe.load(recipe, overrides)
     path = _free(Path(out)) if out is not None else _numbered(chosen.name)
-    with _folder(path) as draft, _seeded(chosen):
-        run = Assembly(chosen, draft, watch or (lambda event: None)).run()
+    told = watch or (lambda event: None)
+    with seeded(chosen):
+        ready = make_ready(chosen, told)
+        with _folder(path) as draft:
+            run = Assembly(ready, draft, told).run()
     return dataclasses.replace(run, path=path)
-
-
-@contextmanager
-def _seeded(recipe: Recipe) -> Iterator[None]:
-    """Torch's own generators at the recipe's seed, and its threads; afterwards as they were."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        if recipe.threads is not None:
-            torch.set_num_threads(recipe.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from easearch.budget.devices import check_device
 from easearch.budget.latency.step import find_step
-from easearch.budget.meters import METERS, find_meter, load_plugins
-from easearch.budget.quantities import UNITS, Quantity, parse
+from easearch.budget.meters import METERS, check_precision, find_meter, load_plugins
+from easearch.budget.quantities import UNITS, Quantity, parse, spelled
+from easearch.budget.slips import Reach, slip
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
-from easearch.roles import Bound, Meter
+from easearch.roles import Bound
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,23 @@ class Budget:
             (`"4 ms"`, `"12M"`); `"2.5x"` is a multiple of the seed's own cost. KB are 1,000 bytes,
             KiB 1,024.
         device: where the network will run.
+        precision: in which numbers, one of `PRECISIONS`.
 
     Raises:
-        BudgetError: an unknown limit or device, a wrong unit, a value that is not positive.
+        BudgetError: an unknown limit, device or precision, a wrong unit, a value that is not
+            positive.
     """
 
     limits: Mapping[str, float | str | int]
     device: str = "host"
+    precision: str = "fp32"
     quantities: Mapping[str, Quantity] = field(init=False, repr=False, compare=False)
     """Meter name -> the limit as understood."""
 
     def __post_init__(self) -> None:
         """Read every limit now, so that a mistake shows before anything is measured."""
         check_device(self.device)
+        check_precision(self.precision)
         found: dict[str, Quantity] = {}
         for key, value in self.limits.items():
             name, unit = _meter_of(key)
@@ -48,21 +53,32 @@ class Budget:
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
         object.__setattr__(self, "quantities", MappingProxyType(found))
 
-    def __reduce__(self) -> tuple[type[Budget], tuple[dict[str, float | str | int], str]]:
+    def __reduce__(self) -> tuple[type[Budget], tuple[dict[str, float | str | int], str, str]]:
         """Copy by value: the read-only views are made anew."""
-        return (Budget, (dict(self.limits), self.device))
+        return (Budget, (dict(self.limits), self.device, self.precision))
 
-    def bounds(self, graph: Graph) -> tuple[Bound, ...]:
+    def bounds(self, graph: Graph, wider: Sequence[Graph] = ()) -> tuple[Bound, ...]:
         """The limits as bounds, relative ones resolved against `graph`, the seed.
 
+        Args:
+            graph: the seed.
+            wider: the widest that it can be after each growth, where that is known: limits that
+                were written in another unit than meant then show.
+
         Raises:
-            BudgetError: the graph itself is above a limit.
+            BudgetError: the graph itself is above a limit, or a limit is off by a thousand.
             DeviceError: its latency cannot be measured.
         """
-        return tuple(
-            _bound(find_meter(name, self.device), quantity, graph)
-            for name, quantity in self.quantities.items()
-        )
+        bounds, missed = [], []
+        for name, quantity in self.quantities.items():
+            meter = find_meter(name, self.device, self.precision)
+            try:
+                bounds.append(_bound(quantity, Reach(meter=meter, graphs=(graph, *wider))))
+            except BudgetError as error:
+                missed.append(str(error))
+        if missed:
+            raise BudgetError("; ".join(missed))
+        return tuple(bounds)
 
     def step(self) -> int:
         """The step of widths that the device likes (measured once)."""
@@ -92,12 +108,16 @@ def _unit_of(name: str) -> str:
     return str(getattr(METERS[name], "unit", name))
 
 
-def _bound(priced: Meter, quantity: Quantity, graph: Graph) -> Bound:
-    own = priced.cost(graph).total
+def _bound(quantity: Quantity, reach: Reach) -> Bound:
+    """The limit as a bound; one that the seed exceeds, or that is off by a thousand, is refused."""
+    own, meter = reach.own, reach.meter
     limit = quantity.value * own if quantity.relative else quantity.value
+    asked = slip(quantity, limit, reach)
+    if asked is not None:
+        raise BudgetError(asked)
     if limit < own:
         raise BudgetError(
-            f"the limit {priced.name} {limit:.4g} {priced.unit} is below the seed's own "
-            f"{own:.4g} {priced.unit}; raise the limit or begin with a smaller seed"
+            f"the limit {meter.name} {spelled(limit, meter.unit, 4)} is below the seed's own "
+            f"{spelled(own, meter.unit, 4)}; raise the limit or begin with a smaller seed"
         )
-    return Bound(meter=priced, limit=limit)
+    return Bound(meter=meter, limit=limit)

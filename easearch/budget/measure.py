@@ -70,25 +70,36 @@ class CostTable(Mapping[str, Cost]):
             if layers
         ]
         notes += [
+            f"{name}: expected within {100 * cost.interval:.1f} % (95 %)"
+            for name, cost in self.costs.items()
+            if cost.interval is not None
+        ]
+        notes += [
             _wrapped(f"{name}: {cost.note}") for name, cost in self.costs.items() if cost.note
         ]
         table = aligned(lines, words=2)
         return "\n".join([*table[:-1], table[1], table[-1], *notes])
 
 
-def measure(graph: Graph, meters: Sequence[str] = ALL, device: str = "host") -> CostTable:
+def measure(
+    graph: Graph,
+    meters: Sequence[str] = ALL,
+    device: str = "host",
+    precision: str = "fp32",
+) -> CostTable:
     """What the graph costs, layer by layer.
 
     Args:
         graph: the network.
         meters: names in `METERS`.
-        device: where latency is measured.
+        device: where latency and energy are measured.
+        precision: in which numbers the network will be executed, "fp32" or "int8".
 
     Raises:
-        BudgetError: an unknown meter or device.
+        BudgetError: an unknown meter, device or precision.
         DeviceError: the latency of a layer cannot be measured.
     """
-    chosen = [find_meter(name, device) for name in meters]
+    chosen = [find_meter(name, device, precision) for name in meters]
     return CostTable(
         graph=graph,
         costs={one.name: one.cost(graph) for one in chosen},

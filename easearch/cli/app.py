@@ -11,6 +11,8 @@ from easearch.cli.doctor import doctor
 from easearch.cli.export import export
 from easearch.cli.grow import grow
 from easearch.cli.measure import measure
+from easearch.cli.plan import plan
+from easearch.cli.profile import profile
 from easearch.cli.report import report
 from easearch.cli.sweep import sweep
 
@@ -26,8 +28,10 @@ app = typer.Typer(
 
 EXAMPLES: dict[Callable[..., None], str] = {
     grow: "easearch grow recipes/quickstart.yaml --set training.epochs=4 --out runs/first",
+    plan: "easearch plan recipes/quickstart.yaml --set training.epochs=4",
     check: "easearch check mobilenet_v1 --input 3x32x32",
     measure: "easearch measure mobilenet_v1 --set width=0.5 --input 1x28x28",
+    profile: "easearch profile mobilenet_v1 --device pi5 --ssh pi@raspberry",
     export: "easearch export runs/first --out model.onnx",
     report: "easearch report runs/first",
     sweep: "easearch sweep recipes/quickstart.yaml --trials 10 --out runs/sweep",

@@ -46,6 +46,9 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
 
     told = run.summary
     rows = [("test accuracy", percent(told["test"]["accuracy"]))]
+    if "test_exported" in told:
+        accuracy = percent(told["test_exported"]["accuracy"])
+        rows.append(("exported", f"test accuracy {accuracy} in {told['precision']}"))
     rows += [("limit", text) for text in _proofs(run)]
     rows.append(("compute", quantity(told["compute"]["total"], "MACs")))
     rows.append(("time", duration(told["seconds"]["total"])))

@@ -17,6 +17,7 @@ def measure(
     changes: Set = None,
     device: Annotated[str, typer.Option(help="Where latency is measured.")] = "host",
     meters: Annotated[str, typer.Option(help="Meters, with commas between them.")] = METERS,
+    precision: Annotated[str, typer.Option(help="fp32 or int8.")] = "fp32",
     size: Size = None,
     factory: Factory = None,
     as_json: Json = False,
@@ -31,7 +32,7 @@ def measure(
 
         subject = find_subject(model, arguments, size, factory)
         graph = trace(subject.model, subject.sample)
-        table = price(graph, [name.strip() for name in meters.split(",")], device)
+        table = price(graph, [name.strip() for name in meters.split(",")], device, precision)
     if as_json:
         totals = {
             name: {
@@ -47,6 +48,7 @@ def measure(
                 "model": model,
                 "input": list(subject.sample.shape[1:]),
                 "device": device,
+                "precision": precision,
                 "costs": totals,
                 "layers": table.rows,
                 "uncounted": table.uncounted,

@@ -69,7 +69,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Where that leaves the prose no room, a row is a paragraph: its name, its cells, the prose.
     Without a terminal nothing is wrapped: a pipe keeps a row on a line.
     """
-    width = _columns()
+    width = columns()
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
     left = sum(widths) + 2 * len(widths)
     if width is not None and width - left < LEAST_PROSE:
@@ -86,11 +86,11 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_prose(text: str) -> None:
     """Print sentences, wrapped where there is a terminal."""
-    width = _columns()
+    width = columns()
     print(textwrap.fill(text, width) if width else text)
 
 
-def _columns() -> int | None:
+def columns() -> int | None:
     """Columns of the terminal, or those that the environment asks for; None in a pipe."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         return max(shutil.get_terminal_size().columns, 20)

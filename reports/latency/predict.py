@@ -82,7 +82,7 @@ class Basic(nn.Module):
         return self.act(self.two(self.one(x)) + (x if self.skip is None else self.skip(x)))
 
 
-def separable(w: int, act: type[nn.Module]) -> nn.Module:
+def separable(w: int, act: type[nn.Module], kernel: int = 3) -> nn.Module:
     """MobileNetV1-like."""
     plan = [
         (w, 2 * w, 1),
@@ -93,7 +93,7 @@ def separable(w: int, act: type[nn.Module]) -> nn.Module:
     ]
     layers = [block(3, w, 3, 1, 1, act)]
     for i, o, stride in plan:
-        layers += [block(i, i, 3, stride, i, act), block(i, o, 1, 1, 1, act)]
+        layers += [block(i, i, kernel, stride, i, act), block(i, o, 1, 1, 1, act)]
     return Head(nn.Sequential(*layers), 8 * w)
 
 
@@ -112,11 +112,29 @@ def residual(w: int) -> nn.Module:
     return Head(nn.Sequential(block(3, w, 3, 1, 1, nn.ReLU), *layers), 4 * w)
 
 
+class Excited(nn.Module):
+    """Convolutions with a gate of squeeze and excite between them."""
+
+    def __init__(self, w: int) -> None:
+        super().__init__()
+        self.one, self.two = block(3, w, 3, 2, 1, nn.SiLU), block(w, 2 * w, 3, 2, 1, nn.SiLU)
+        self.squeeze, self.excite = nn.Conv2d(2 * w, 16, 1), nn.Conv2d(16, 2 * w, 1)
+        self.three = block(2 * w, 4 * w, 3, 2, 1, nn.SiLU)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Two convolutions, the gate, the last."""
+        x = self.two(self.one(x))
+        gate = self.excite(torch.relu(self.squeeze(x.mean((2, 3), keepdim=True))))
+        return self.three(x * torch.sigmoid(gate))
+
+
 NETS = {
     "separable ReLU": lambda: separable(16, nn.ReLU),
     "separable SiLU": lambda: separable(16, nn.SiLU),
     "inverted residual": lambda: inverted(16),
     "residual": lambda: residual(16),
+    "separable Hardswish": lambda: separable(16, nn.Hardswish, 5),
+    "squeeze, excite": lambda: Head(Excited(16), 64),
 }
 
 
@@ -187,7 +205,7 @@ def report(busy: int) -> None:
     say(f"{host.cpu}, {host.runtime}, one thread, step {step}, {beside}; {UNSEEN} unseen each\n")
     say("relative errors in %: mean, p95, max\n")
     names = ("table + calibration", "other families' line", "sum of rows", "line through MACs")
-    say(f"{'network':17s} | rows    s |" + "".join(f" {name:>20s} |" for name in names))
+    say(f"{'network':19s} | rows    s |" + "".join(f" {name:>20s} |" for name in names))
     say(" inside interval | noise\n")
     seen: dict[str, list[Point]] = {}
     truths: dict[str, list[Point]] = {}
@@ -221,10 +239,10 @@ def report(busy: int) -> None:
         errors[names[1]].append(np.array(fit(others).errors(truths[name])))
     for i, (name, measured, seconds, inside, noise) in enumerate(rows_told):
         cells = "".join(f" {told(errors[one][i]):>20s} |" for one in names)
-        say(f"{name:17s} | {measured:4d} {seconds:4.1f} |{cells}{100 * inside:14.0f} % |")
+        say(f"{name:19s} | {measured:4d} {seconds:4.1f} |{cells}{100 * inside:14.0f} % |")
         say(f"{100 * noise:6.2f}\n")
     cells = "".join(f" {told(np.concatenate(errors[one])):>20s} |" for one in names)
-    say(f"{'all':17s} | {'':9s} |{cells}\n")
+    say(f"{'all':19s} | {'':9s} |{cells}\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 
-from easearch.budget import Budget
+from easearch.budget import METERS, Budget, find_meter
+from easearch.budget.meters import load_plugins
+from easearch.budget.quantities import parse, spelled
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 
@@ -58,6 +60,13 @@ def test_mistakes_show_at_construction(limits: dict[str, object], says: str) -> 
         Budget(limits)  # type: ignore[arg-type]
 
 
+def test_the_precision_is_part_of_the_budget() -> None:
+    budget = Budget({"macs": 5}, precision="int8")
+    assert copy.deepcopy(budget) == budget != Budget({"macs": 5})
+    with pytest.raises(BudgetError, match="expected the precision fp32 or int8, got 'fp16'"):
+        Budget({"macs": 5}, precision="fp16")
+
+
 def test_unknown_device() -> None:
     with pytest.raises(BudgetError, match="did you mean 'host'"):
         Budget({"macs": 5}, device="hots")
@@ -71,11 +80,73 @@ def test_bounds_resolve_against_the_seed(small: Graph) -> None:
 
 def test_a_limit_below_the_seed_is_refused(small: Graph) -> None:
     with pytest.raises(BudgetError, match="macs 10 MACs is below the seed's own"):
-        Budget({"macs": 10}).bounds(small)
+        Budget({"macs": "10 MACs"}).bounds(small)
     with pytest.raises(BudgetError, match="below the seed's own"):
         Budget({"params": "0.5x"}).bounds(small)
-    with pytest.raises(BudgetError, match="latency 1e-05 ms is below"):
-        Budget({"latency_us": 0.01}).bounds(small)
+    with pytest.raises(BudgetError, match="latency 1e-08 ms is below"):
+        Budget({"latency_us": 0.00001}).bounds(small)
+
+
+def wider(graph: Graph, growths: int = 2) -> list[Graph]:
+    grown = [graph]
+    for _ in range(growths):
+        doubled = {group.name: 2 * group.width for group in grown[-1].growable}
+        grown.append(grown[-1].with_widths(doubled))
+    return grown[1:]
+
+
+@pytest.mark.parametrize("meter", ["macs", "params", "memory", "latency"])
+def test_a_slip_of_a_unit_is_asked_about_both_ways(meter: str, small: Graph) -> None:
+    """A thousandth, or a thousandfold, of what would be sensible; at its word with a unit."""
+    found = find_meter(meter)
+    graphs = wider(small)
+    meant = 1.2 * found.cost(small).total
+    assert meant < found.cost(graphs[-1]).total
+    unit = {"ms": "_ms", "bytes": "_bytes"}.get(found.unit, "")
+    for slip in (meant / 1000, meant * 1000):
+        asked = f"{meter}{unit}: .* meant\\? Write {meter}: '"
+        with pytest.raises(BudgetError, match=asked) as raised:
+            Budget({f"{meter}{unit}": slip}).bounds(small, graphs)
+        written = str(raised.value).split("Write ")[1].split("'")[1]
+        (bound,) = Budget({meter: written}).bounds(small, graphs)
+        assert bound.limit == pytest.approx(meant, rel=1e-4)
+    plain = f"{meant * 1000:.6f} {found.unit}"
+    (bound,) = Budget({meter: plain}).bounds(small, graphs)
+    assert bound.limit == pytest.approx(1000 * meant, rel=1e-4)
+    with pytest.raises(BudgetError) as below:
+        Budget({meter: f"{meant / 1000:.9f} {found.unit}"}).bounds(small, graphs)
+    assert "below the seed's own" in str(below.value)
+    assert "meant?" not in str(below.value)
+
+
+def test_what_is_far_and_no_slip_is_not_asked_about(small: Graph) -> None:
+    own, graphs = Budget({"macs": "1x"}).bounds(small)[0].limit, wider(small)
+    top = find_meter("macs").cost(graphs[-1]).total
+    for limit in (2 * top, 50 * top, 2.01 * 1000 * top):
+        (bound,) = Budget({"macs": limit}).bounds(small, graphs)
+        assert bound.limit == limit
+    with pytest.raises(BudgetError) as raised:  # a thousand times it is still too little
+        Budget({"macs": own / 2000}).bounds(small, graphs)
+    assert "meant?" not in str(raised.value)
+    # without knowing how far growth reaches only what is too small can be asked about
+    assert Budget({"macs": 1000 * own}).bounds(small)[0].limit == 1000 * own
+    with pytest.raises(BudgetError, match="meant"):
+        Budget({"macs": own / 500}).bounds(small)
+
+
+def test_every_limit_that_is_missed_is_told(small: Graph) -> None:
+    with pytest.raises(BudgetError, match=r"macs 5 MACs is below.*; the limit params 7 params is"):
+        Budget({"macs": "5 MACs", "memory": "2x", "params": "7 params"}).bounds(small)
+
+
+@pytest.mark.parametrize("value", [3e-7, 0.4, 1.0, 12.5, 999.0, 1e3, 123_456.0, 2.5e6, 7e9])
+def test_a_spelled_quantity_reads_back(value: float) -> None:
+    load_plugins()
+    for name in METERS:
+        unit = str(getattr(METERS[name], "unit", name))
+        found = parse(name, spelled(value, unit), unit, None)
+        assert found.value == pytest.approx(value, rel=1e-5)
+        assert found.literal
 
 
 def test_budgets_are_values() -> None:

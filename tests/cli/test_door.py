@@ -14,7 +14,7 @@ from easearch.cli import main
 from easearch.cli.door import run
 from easearch.errors import DataError
 
-VERBS = ["grow", "check", "measure", "export", "report", "sweep", "doctor"]
+VERBS = ["grow", "plan", "check", "measure", "export", "report", "sweep", "doctor"]
 
 
 def raising(error: BaseException) -> typer.Typer:

@@ -1,7 +1,8 @@
 """ONNX models straight from shapes: one item for the latency table, a whole graph to check the sum.
 
-Weights are random and seeded: time does not depend on their values. fp32, batch 1; a norm behind
-a convolution is folded away, as every exporter does.
+Weights are random and seeded: time does not depend on their values. Batch 1; a norm behind a
+convolution is folded away, as every exporter does. In int8 they are what the runtime's quantizer
+makes of the same models (`quantized`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from easearch.budget.latency.kernels import folded, kernels
+from easearch.budget.latency.quantized import quantized, quantized_item
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Layer, Shape
 from easearch.tracing import KINDS, Op
@@ -24,18 +26,31 @@ OPSET = 20
 IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 
 
-def item_model(shapes: tuple[Shape, ...], seed: int = 0, precision: str = "fp32") -> bytes:
-    """A model that executes one item: its first layer's inputs in, its last layer's output out."""
+def item_model(
+    shapes: tuple[Shape, ...], seed: int = 0, precision: str = "fp32", *, read_on: bool = False
+) -> bytes:
+    """A model that executes one item: its first layer's inputs in, its last layer's output out.
+
+    In int8 the item is as in the middle of a network: uint8 in and out, unless the runtime leaves
+    all of its operators in float32.
+
+    ONNX Runtime does not fuse an activation of several operators (Hardswish) that gives the model's
+    very output: with `read_on` a view stands behind the item, as something does in any network.
+    """
     build = _Build(seed)
     values = [build.input(f"x{i}", size) for i, size in enumerate(input_shapes(shapes[0]))]
     for number, shape in enumerate(folded(shapes)):
         values = [build.layer(f"layer{number}", shape, values)]
-    build.output(values[0], shapes[-1])
-    return build.serialized()
+    sizes = shapes[-1].out_shape
+    if read_on:
+        build.output(build.viewed(values[0]), (sizes[0], math.prod(sizes[1:])))
+    else:
+        build.output(values[0], sizes)
+    return _serialized(quantized_item(build.model()) if precision == "int8" else build.model())
 
 
 def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
-    """A model that executes the whole graph at its own widths.
+    """A model that executes the whole graph at its own widths, float32 in and out.
 
     Raises:
         DeviceError: a layer is opaque, so that nothing is known of what it does.
@@ -64,8 +79,8 @@ def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
     for name in dict.fromkeys(
         layer.name for layer in graph.layers if not graph.consumers[layer.name]
     ):
-        build.output(values[name], graph.shape(name))
-    return build.serialized()
+        build.output(values[name], graph.shape(name).out_shape)
+    return _serialized(quantized(build.model()) if precision == "int8" else build.model())
 
 
 def refuse_opaque(graph: Graph) -> None:
@@ -135,9 +150,14 @@ class _Build:
         self.inputs.append(_value(name, sizes))
         return name
 
-    def output(self, name: str, shape: Shape) -> None:
+    def output(self, name: str, sizes: Sequence[int]) -> None:
         """Declare a value as an output of the model."""
-        self.outputs.append(_value(name, shape.out_shape))
+        self.outputs.append(_value(name, sizes))
+
+    def viewed(self, name: str) -> str:
+        """Append a view of a value; return its name."""
+        self.nodes.append(helper.make_node("Flatten", [name], [f"{name}:flat"], axis=1))
+        return f"{name}:flat"
 
     def weight(self, name: str, sizes: tuple[int, ...]) -> str:
         """Keep random numbers in the model."""
@@ -185,12 +205,15 @@ class _Build:
     def _draw(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
-    def serialized(self) -> bytes:
+    def model(self) -> ModelProto:
         """The finished model."""
         graph = helper.make_graph(self.nodes, "easearch", self.inputs, self.outputs, self.weights)
         opset = helper.make_opsetid("", OPSET)
-        model: ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
-        return bytes(model.SerializeToString())
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+
+
+def _serialized(model: ModelProto) -> bytes:
+    return bytes(model.SerializeToString())
 
 
 def _value(name: str, sizes: Sequence[int]) -> Any:

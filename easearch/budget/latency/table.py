@@ -36,7 +36,8 @@ LOG = logging.getLogger(__name__)
 ROUNDS = 4
 SESSIONS, FEW_SESSIONS = 6, 2
 HEAVY = 2**22
-"""A model of more bytes is timed in few sessions: its buffers are too large to lie unluckily."""
+"""A model of more bytes is timed in few sessions, as all are with cold caches: it takes long, and
+its buffers are too large, or too far away, to lie unluckily."""
 BATCH_MODELS, BATCH_BYTES = 50, 2**26
 """What is timed, and saved, at once."""
 BUSY = 0.05
@@ -148,13 +149,16 @@ class LatencyTable:
     def _batches(self, missing: Mapping[str, Item]) -> Iterator[dict[Item, bytes]]:
         batch: dict[Item, bytes] = {}
         for item in missing.values():
-            model = item_model(item, precision=self.precision)
+            model = self._model(item)
             if len(batch) == BATCH_MODELS or sum(map(len, batch.values())) > BATCH_BYTES:
                 yield batch
                 batch = {}
             batch[item] = model
         if batch:
             yield batch
+
+    def _model(self, item: Item) -> bytes:
+        return item_model(item, precision=self.precision, read_on=self.precision == "fp32")
 
     def _timed(self, batch: Mapping[Item, bytes]) -> list[Row]:
         """A row an item; what was timed while the machine was busy is timed again."""
@@ -171,9 +175,11 @@ class LatencyTable:
 
     def _once(self, models: Sequence[bytes]) -> list[Timing]:
         """Timings without the call to the runtime."""
-        sessions = SESSIONS if max(map(len, models)) < HEAVY else FEW_SESSIONS
+        few = self.device.cold or max(map(len, models)) >= HEAVY
         call, *timings = self.device.time(
-            [item_model((CALL,)), *models], rounds=ROUNDS, sessions=sessions
+            [self._model((CALL,)), *models],
+            rounds=ROUNDS,
+            sessions=FEW_SESSIONS if few else SESSIONS,
         )
         return [_without(timing, call.min_us) for timing in timings]
 

@@ -1,0 +1,75 @@
+"""`easearch plan`: what a recipe can do and will take, before anything is spent."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from easearch.cli.options import Json, Set, overrides
+from easearch.cli.output import (
+    columns,
+    errors_console,
+    print_json,
+    print_prose,
+    print_rows,
+    print_table,
+    working,
+)
+
+if TYPE_CHECKING:
+    from easearch.preflight.plan import Preflight
+
+
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
+    changes: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a run can reach and what it will take; status 1 if it cannot be done."""
+    values = overrides(changes)
+    with working():
+        from easearch.cli.progress import watching
+        from easearch.preflight.plan import plan as look_ahead
+
+        with watching(errors_console()) as watch:
+            found = look_ahead(recipe, overrides=values, watch=watch)
+    if as_json:
+        document = {"total_seconds": found.estimate.total, "channels_that_grow": found.channels[0]}
+        print_json({**vars(found), **document})
+    else:
+        print_plan(found)
+
+
+def print_plan(found: Preflight) -> None:
+    """Print a plan for a person, as wide as the terminal."""
+    about, grows, takes = found.sentences()
+    print_prose(about)
+    print()
+    print_labelled(found.limit_rows())
+    print()
+    print_prose(grows)
+    print_labelled(found.group_rows())
+    print()
+    print_prose(takes)
+    print_rows(found.cost_rows())
+    for note in found.notes:
+        print_prose(f"note: {note}")
+
+
+def print_labelled(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, its head first; where it is too wide, a paragraph a row, every cell named."""
+    heads, *body = rows
+    width = columns()
+    needed = sum(max(len(row[i]) for row in rows) + 2 for i in range(len(heads) - 1)) + 24
+    if width is None or width >= needed:
+        print_table(heads, body)
+        return
+    for name, *cells in body:
+        print(textwrap.fill(name, width))
+        named = [f"{head} {cell}" for head, cell in zip(heads[1:], cells, strict=True) if cell]
+        text = ", ".join(named)
+        print(textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  "))

@@ -1,0 +1,202 @@
+"""What a whole run will take, from a few timed steps: seconds by part, memory, multiply-adds."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from easearch.budget import Latency
+from easearch.exporting import export
+from easearch.graph import Graph
+from easearch.growth.compute import Compute
+from easearch.growth.surgery import apply, resize
+from easearch.moves import Candidate
+from easearch.preflight.ready import Ready
+from easearch.preflight.timing import (
+    Pace,
+    Scored,
+    between,
+    clocked,
+    pace_of,
+    scored,
+    step_peak_mb,
+)
+from easearch.scoring import criterion
+from easearch.selection import selector
+
+WHOLES = 2
+"""How often the network is timed as a whole: before it is trained, and as a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a run will take on the machine where it was estimated."""
+
+    seconds: Mapping[str, float]
+    """By part of the run."""
+    memory_mb: float
+    """Peak of the process (on a GPU: of torch's tensors there)."""
+    compute: Mapping[str, float]
+    """Multiply-adds by purpose, and their total."""
+    device: str
+    """Where it trains: `cpu`, or the name of the GPU."""
+    cores: int
+    threads: int
+    share: float
+    """Of one core, that the timed steps had: well below 1 on a busy machine."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole run."""
+        return sum(self.seconds.values())
+
+
+def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
+    """Time a few steps of the run's parts, at the seed's widths and at those of its last stages.
+
+    Args:
+        ready: the run; its model takes a few steps at rate 0.
+        stages: the network after each growth, as it is expected.
+
+    Raises:
+        ScoringError: the criterion cannot score the network.
+        ExportError: the network cannot be exported.
+    """
+    run = _Run(ready, stages)
+    models = {k: run.model(k) for k in sorted({0, len(stages) - 1, len(stages)})}
+    rule = criterion(ready.recipe.growth.criterion, step=ready.recipe.growth.step)
+    paces = [pace_of(one, run.graphs[k], ready.feed, ready.training) for k, one in models.items()]
+    found = [
+        scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < len(stages)
+    ]
+    scores = [one for one, _ in found]
+    selection, surgery = _grown(ready, found[0][1])
+    last = models[len(stages)]
+    seconds = {
+        "load": ready.loaded,
+        "training": run.trained(paces),
+        "validation": run.looked(paces),
+        "scoring": run.scored(scores, "seconds"),
+        "selection": selection * len(stages),
+        "line search": run.searched(paces) + surgery * run.tries * len(stages),
+        "export, certificate": _exported(ready, last) + _timed(ready, run.graphs[-1]),
+    }
+    return Estimate(
+        seconds=seconds,
+        memory_mb=max(
+            step_peak_mb(last, ready.feed, ready.training), *(one.peak_mb for one in scores)
+        ),
+        compute=run.compute(scores),
+        device=torch.cuda.get_device_name() if ready.device == "cuda" else "cpu",
+        cores=_cores(),
+        threads=torch.get_num_threads(),
+        share=min(one.share for one in paces),
+    )
+
+
+class _Run:
+    """The arithmetic of a run: how often everything is done, and on which network."""
+
+    def __init__(self, ready: Ready, stages: Sequence[Graph]) -> None:
+        self.ready = ready
+        self.graphs = [ready.state.graph, *stages]
+        self.macs = [float(Compute.macs_of(graph)) for graph in self.graphs]
+        ends = [*ready.growing.at, ready.training.epochs]
+        self.epochs = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        self.tries = len(ready.growing.line_search) + 1
+
+    def model(self, number: int) -> nn.Module:
+        """The network after so many growths; in its channels stands what the seed's hold."""
+        state = self.ready.state
+        return resize(state.model, state.graph, self.graphs[number].widths)
+
+    def trained(self, paces: Sequence[Pace]) -> float:
+        steps = self.ready.feed.steps
+        return sum(e * steps * t for e, t in zip(self.epochs, self._at(paces, "step"), strict=True))
+
+    def looked(self, paces: Sequence[Pace]) -> float:
+        """After every epoch at the validation part, at the end at the test part."""
+        data = self.ready.data
+        each = self._at(paces, "validated")
+        seen = sum(e * t for e, t in zip(self.epochs, each, strict=True))
+        return seen * len(data.validation) + each[-1] * len(data.test)
+
+    def searched(self, paces: Sequence[Pace]) -> float:
+        """The line search, the running statistics measured anew, and one look more."""
+        each = self._at(paces, "searched")[1:]
+        return sum(each) * self.ready.feed.searching(0).samples * (self.tries + 2)
+
+    def scored(self, scores: Sequence[Scored], what: str) -> float:
+        return sum(self._at(scores, what)[:-1])
+
+    def compute(self, scores: Sequence[Scored]) -> dict[str, float]:
+        """As a run counts it: a training step is three forward passes."""
+        samples, images = self.ready.feed.samples, self.ready.feed.searching(0).samples
+        training = sum(3 * e * samples * m for e, m in zip(self.epochs, self.macs, strict=True))
+        before, after = self.macs[:-1], self.macs[1:]
+        search = sum(
+            (b + (self.tries - 1) * a) * images for b, a in zip(before, after, strict=True)
+        )
+        parts = Compute(training=training, scoring=self.scored(scores, "work"), search=search)
+        return parts.as_dict()
+
+    def _at(self, measured: Sequence[Pace] | Sequence[Scored], what: str) -> list[float]:
+        known = [one.macs for one in measured]
+        values = [float(getattr(one, what)) for one in measured]
+        return [between(macs, known, values) for macs in self.macs]
+
+
+def _grown(ready: Ready, candidates: Sequence[Candidate]) -> tuple[float, float]:
+    """Seconds of the first growth's selection and of its surgery."""
+    graph, first = ready.state.graph, ready.growing.stages[0]
+    chosen = selector(ready.recipe.growth.selector)
+    bounds = [
+        replace(b, limit=r.own + first * (b.limit - r.own))
+        for b, r in zip(ready.bounds, ready.reaches, strict=True)
+    ]
+    growing = ready.growing
+    ranges = growing.ranges(0, graph.widths)
+    selection, plan = clocked(
+        lambda: chosen.select(candidates, graph, bounds, growing.width_step, ranges)
+    )
+    surgery, _ = clocked(lambda: apply(ready.state.model, graph, plan.moves))
+    return selection, surgery
+
+
+def _exported(ready: Ready, model: nn.Module) -> float:
+    """Seconds of writing and checking the file, in the run's precision."""
+    precision = ready.budget.precision
+    quantized = precision == "int8"
+    with tempfile.TemporaryDirectory() as folder:
+        write = partial(
+            export,
+            model,
+            ready.sample,
+            Path(folder) / "model.onnx",
+            precision,
+            calibration=ready.feed.calibrating() if quantized else None,
+            tolerance=math.inf if quantized else None,
+        )
+        return clocked(write)[0]
+
+
+def _timed(ready: Ready, graph: Graph) -> float:
+    """Seconds of measuring the whole network, where a limit has to be measured and can be."""
+    meters = [bound.meter for bound in ready.bounds if isinstance(bound.meter, Latency)]
+    there = [meter for meter in meters if meter.device.stopwatch is not None]
+    return sum(WHOLES * clocked(partial(meter.whole, graph))[0] for meter in there)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

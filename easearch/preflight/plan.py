@@ -1,0 +1,247 @@
+"""The plan of a run: what growth can make of every limit, the widths, the time, the memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from easearch.graph import Graph
+from easearch.growth.events import Phase, Watcher
+from easearch.preflight.estimate import Estimate, estimated
+from easearch.preflight.reach import filled
+from easearch.preflight.ready import Ready, make_ready, seeded
+from easearch.recipe import Recipe
+from easearch.reporting.digits import duration, percent, prefixed, quantity
+from easearch.roles import Bound
+from easearch.table import aligned
+
+FULL = 0.9
+"""A limit counts as filled from here on: the last step of widths rarely fits exactly."""
+QUIET = 0.8
+"""A process that computes all the time and has less of a core waits for others."""
+AHEAD = 4.0
+"""The reachable range is told up to so many times the limit; pricing wider networks is dear."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitPlan:
+    """One limit: where the seed stands, what growth can reach, and where the run will end."""
+
+    meter: str
+    unit: str
+    written: str
+    """As the recipe says it: `latency: 2.5x`."""
+    limit: float
+    seed: float
+    reach: float
+    """What growth can reach if no limit stops it."""
+    reach_ends: bool
+    """Whether that is the end; if not, it was not looked at further."""
+    expected: float
+    """The cost at the widths that the run is expected to end with."""
+    fills: bool
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPlan:
+    """One channel group: its width now, expected at the end, and at most; or why it is frozen."""
+
+    name: str
+    seed: int
+    expected: int
+    most: int
+    frozen: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What a run can do and what it will take. `str()` is a table for people."""
+
+    name: str
+    budget_device: str
+    precision: str
+    limits: tuple[LimitPlan, ...]
+    groups: tuple[GroupPlan, ...]
+    growths: tuple[int, ...]
+    """Epochs after which the network grows."""
+    width_step: int
+    estimate: Estimate
+    notes: tuple[str, ...]
+    took: float
+    """Seconds that planning took."""
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Channels that can grow, and all."""
+        free = sum(group.seed for group in self.groups if group.frozen is None)
+        return free, sum(group.seed for group in self.groups)
+
+    def limit_rows(self) -> list[tuple[str, ...]]:
+        """A row a limit, the head first."""
+        rows: list[tuple[str, ...]] = [
+            ("limit", "at most", "seed", "growth reaches", "expected", "verdict")
+        ]
+        for one in self.limits:
+            upto = quantity(one.reach, one.unit)
+            rows.append(
+                (
+                    one.meter,
+                    quantity(one.limit, one.unit),
+                    quantity(one.seed, one.unit),
+                    upto if one.reach_ends else f"{upto} and more",
+                    quantity(one.expected, one.unit),
+                    one.verdict,
+                )
+            )
+        return rows
+
+    def group_rows(self) -> list[tuple[str, ...]]:
+        """A row a channel group, the head first."""
+        rows: list[tuple[str, ...]] = [("channel group", "seed", "expected", "at most", "grows")]
+        for one in self.groups:
+            widths = (one.seed, one.expected, one.most)
+            grows = "yes" if one.frozen is None else f"no: {one.frozen}"
+            rows.append((one.name, *map(str, widths), grows))
+        return rows
+
+    def cost_rows(self) -> list[tuple[str, str]]:
+        """What the run takes: a row a part, the total, memory and multiply-adds."""
+        takes = self.estimate
+        rows = [(part, duration(seconds)) for part, seconds in takes.seconds.items()]
+        rows.append(("time in all", duration(takes.total)))
+        rows.append(("peak memory", quantity(takes.memory_mb * 1e6, "bytes")))
+        rows.append(("compute", prefixed(takes.compute["total"], "MACs")))
+        return rows
+
+    def sentences(self) -> list[str]:
+        """What stands between the tables."""
+        free, of = self.channels
+        takes = self.estimate
+        cores = "1 core" if takes.cores == 1 else f"{takes.cores} cores"
+        threads = "1 thread" if takes.threads == 1 else f"{takes.threads} threads"
+        times = "once" if len(self.growths) == 1 else f"{len(self.growths)} times"
+        epochs = ", ".join(map(str, self.growths))
+        return [
+            f"{self.name}: grown {times} (after epoch {epochs}) for {self.budget_device}, "
+            f"{self.precision}, in steps of {self.width_step} channels.",
+            f"{free:,} of {of:,} channels can grow.",
+            f"Estimated from a few steps on {takes.device} ({cores}, {threads}):",
+        ]
+
+    def __str__(self) -> str:
+        """The limits, the widths, what it takes, and notes."""
+        about, grows, takes = self.sentences()
+        width = max(len(name) for name, _ in self.cost_rows())
+        costs = [f"{name:<{width}}  {value}" for name, value in self.cost_rows()]
+        parts = [about, "", *aligned(self.limit_rows()), "", grows, *aligned(self.group_rows())]
+        return "\n".join([*parts, "", takes, *costs, *(f"note: {note}" for note in self.notes)])
+
+
+def plan(
+    recipe: str | Path | Recipe,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    watch: Watcher | None = None,
+) -> Preflight:
+    """Tell what a run can do and will take, before anything is spent: nothing is trained.
+
+    A few steps are timed on the recipe's own data; what is measured of the device is kept, so that
+    the run need not measure it again.
+
+    Args:
+        recipe: a YAML file, or a recipe.
+        overrides: other values at dotted paths, `{"training.epochs": 2}`.
+        watch: is told what happens (`easearch.growth.events`).
+
+    Raises:
+        EasearchError: the run cannot be done; `grow` refuses it with the same sentence.
+    """
+    began = time.perf_counter()
+    if isinstance(recipe, Recipe):
+        chosen = recipe.changed(overrides) if overrides else recipe
+    else:
+        chosen = Recipe.load(recipe, overrides)
+    told = watch or (lambda event: None)
+    with seeded(chosen):
+        ready = make_ready(chosen, told)
+        told(Phase(name="fill", detail="widths that the limits allow"))
+        stages = filled(ready.state.graph, ready.growing, ready.bounds)
+        told(Phase(name="time", detail="a few steps"))
+        takes = estimated(ready, stages)
+        limits = _limits(ready, stages[-1])
+    return Preflight(
+        name=chosen.name,
+        budget_device=ready.budget.device,
+        precision=ready.budget.precision,
+        limits=limits,
+        groups=_groups(ready, stages[-1]),
+        growths=ready.growing.at,
+        width_step=ready.growing.width_step,
+        estimate=takes,
+        notes=(*ready.notes, *_busy(takes)),
+        took=time.perf_counter() - began,
+    )
+
+
+def _busy(takes: Estimate) -> list[str]:
+    if takes.device != "cpu" or takes.share >= QUIET:
+        return []
+    return [
+        f"the machine was busy: the timed steps had {percent(takes.share, 0)} of a core, and took "
+        "so much longer than they will on a quiet one"
+    ]
+
+
+def _limits(ready: Ready, final: Graph) -> tuple[LimitPlan, ...]:
+    ends = [bound.meter.cost(final).total for bound in ready.bounds]
+    shares = [end / bound.limit for end, bound in zip(ends, ready.bounds, strict=True)]
+    fullest = ready.bounds[max(range(len(shares)), key=shares.__getitem__)]
+    return tuple(_limit(ready, number, end, fullest) for number, end in enumerate(ends))
+
+
+def _limit(ready: Ready, number: int, end: float, fullest: Bound) -> LimitPlan:
+    bound, reach = ready.bounds[number], ready.reaches[number]
+    name = bound.meter.name
+    written = ready.budget.quantities[name]
+    top, ends = reach.climbed(AHEAD * bound.limit)
+    return LimitPlan(
+        meter=name,
+        unit=bound.meter.unit,
+        written=f"{written.key}: {written.text}",
+        limit=bound.limit,
+        seed=reach.own,
+        reach=top,
+        reach_ends=ends,
+        expected=end,
+        fills=end >= FULL * bound.limit,
+        verdict=_verdict(bound, end, fullest, end / max(bound.limit, 1e-30), top),
+    )
+
+
+def _verdict(bound: Bound, end: float, fullest: Bound, share: float, top: float) -> str:
+    if share >= FULL:
+        return "met and filled"
+    left = f"met, filled to {percent(share, 0)}"
+    if top < bound.limit:
+        return f"{left}: growth reaches no further"
+    if fullest is not bound:
+        return f"{left}: {fullest.meter.name} is full first"
+    return f"{left}: the stages or the step of widths leave the rest"
+
+
+def _groups(ready: Ready, final: Graph) -> tuple[GroupPlan, ...]:
+    widest: Sequence[Graph] = ready.reaches[0].graphs
+    return tuple(
+        GroupPlan(
+            name=group.name,
+            seed=group.width,
+            expected=final.groups[group.name].width,
+            most=widest[-1].groups[group.name].width,
+            frozen=group.frozen,
+        )
+        for group in ready.state.graph.channel_groups
+    )

@@ -1,0 +1,185 @@
+"""A run made ready: everything that can be refused is refused here, before training and writing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from easearch.budget import Budget, find_meter
+from easearch.budget.slips import Reach
+from easearch.data import Dataset
+from easearch.errors import DeviceError, RecipeError
+from easearch.feed import DataFeed, data_of
+from easearch.graph import Graph
+from easearch.growth.events import Note, Phase, Watcher
+from easearch.growth.growing import Growing
+from easearch.growth.state import State, begin
+from easearch.growth.training import Training
+from easearch.preflight.reach import check_floors, unreachable, widest
+from easearch.recipe import Recipe
+from easearch.roles import Bound, Meter
+from easearch.seed import Seed, own_factory, seed_of
+from easearch.selection import resolved
+
+REPORTED = ("latency", "macs", "params", "memory")
+"""Meters whose numbers a run tells, whether or not they have a limit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ready:
+    """A run that may begin: its parts, and limits that were held against what growth can do."""
+
+    recipe: Recipe
+    device: str
+    """Where it trains: `cpu` or `cuda`."""
+    data: Dataset
+    feed: DataFeed
+    sample: Tensor
+    """(1, C, H, W) zeros, on the CPU."""
+    seed: Seed
+    state: State
+    training: Training
+    growing: Growing
+    budget: Budget
+    bounds: Sequence[Bound]
+    meters: Sequence[Meter]
+    """The bounds' own first, then the others that are reported."""
+    reaches: Sequence[Reach]
+    """A reach a bound."""
+    notes: Sequence[str]
+    started: float
+    """`time.perf_counter()` when it began to be made ready."""
+    loaded: float
+    """Seconds until the data were there and the seed was built."""
+
+
+def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
+    """Load the data, build the seed, price it, and hold every limit against what growth can do.
+
+    Raises:
+        RecipeError: no CUDA device, a seed that does not fit the data, growths that the epochs
+            leave no room for.
+        BudgetError: a limit that the seed exceeds, or that was written in another unit than meant;
+            a network that cannot grow.
+        DataError: the data cannot be had.
+        DeviceError: the device, or its profile, cannot price the network.
+    """
+    started = time.perf_counter()
+    device, factory = _training_device(recipe), own_factory(recipe)
+    watch(Phase(name="load", detail=recipe.data.name))
+    data = data_of(recipe)
+    seed = seed_of(recipe, factory, data)
+    sample = torch.zeros(1, *data.shape)
+    model = seed.build()
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training = _training(recipe)
+    state = begin(model, sample.to(device), training)
+    loaded = time.perf_counter() - started
+    budget = Budget(
+        dict(recipe.budget.limits), recipe.budget.device, precision=recipe.budget.precision
+    )
+    growing = _growing(recipe, state.graph, budget, watch)
+    wider = widest(state.graph, growing)
+    watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
+    bounds = budget.bounds(state.graph, wider)
+    check_floors(state.graph, growing, bounds)
+    reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in bounds]
+    meters, untold = _meters(recipe, bounds, state.graph)
+    beyond = [unreachable(bound, reach) for bound, reach in zip(bounds, reaches, strict=True)]
+    notes = [note for note in (*beyond, *untold) if note is not None]
+    for note in notes:
+        watch(Note(text=note))
+    return Ready(
+        recipe=recipe,
+        device=device,
+        data=data,
+        feed=DataFeed(dataset=data, recipe=recipe, device=device),
+        sample=sample,
+        seed=seed,
+        state=state,
+        training=training,
+        growing=growing,
+        budget=budget,
+        bounds=bounds,
+        meters=meters,
+        reaches=reaches,
+        notes=notes,
+        started=started,
+        loaded=loaded,
+    )
+
+
+@contextmanager
+def seeded(recipe: Recipe) -> Iterator[None]:
+    """Torch's own generators at the recipe's seed, and its threads; afterwards as they were."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        if recipe.threads is not None:
+            torch.set_num_threads(recipe.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _training(recipe: Recipe) -> Training:
+    part = recipe.training
+    return Training(
+        epochs=part.epochs,
+        rate=part.rate,
+        momentum=part.momentum,
+        weight_decay=part.weight_decay,
+        label_smoothing=part.label_smoothing,
+        warmup=part.warmup,
+    )
+
+
+def _growing(recipe: Recipe, graph: Graph, budget: Budget, watch: Watcher) -> Growing:
+    part, epochs = recipe.growth, recipe.training.epochs
+    at = tuple(max(round(moment * epochs), 1) for moment in part.at)
+    if len(set(at)) < len(at) or at[-1] >= epochs:
+        raise RecipeError(
+            "growth.at: expected moments in different epochs before the last, got "
+            f"{list(part.at)} of {epochs} epochs, that is epochs {list(at)}; "
+            "train longer or grow less often"
+        )
+    step = part.width_step
+    if step is None:
+        watch(Phase(name="measure", detail="the step of widths"))
+        step = budget.step()
+    return Growing(
+        stages=part.stages,
+        at=at,
+        line_search=part.line_search,
+        width_step=step,
+        widths=resolved({name: one.range for name, one in part.widths.items()}, graph),
+    )
+
+
+def _meters(recipe: Recipe, bounds: Sequence[Bound], graph: Graph) -> tuple[list[Meter], list[str]]:
+    """The meters that a run tells of, and why others are left out."""
+    meters, untold = {bound.meter.name: bound.meter for bound in bounds}, []
+    for name in REPORTED:
+        if name in meters:
+            continue
+        try:
+            meter = find_meter(name, recipe.budget.device, recipe.budget.precision)
+            meter.cost(graph)
+        except DeviceError as error:
+            untold.append(f"{name} is not told of, since it has no limit and no price: {error}")
+        else:
+            meters[name] = meter
+    return list(meters.values()), untold
+
+
+def _training_device(recipe: Recipe) -> str:
+    there = torch.cuda.is_available()
+    if recipe.device == "cuda" and not there:
+        raise RecipeError("device: expected a CUDA device, got none; say `device: cpu` or `auto`")
+    return "cuda" if recipe.device != "cpu" and there else "cpu"
