@@ -6,11 +6,34 @@ from dataclasses import dataclass
 
 import torch
 
+import easearch.data
 from easearch.data import Augment, Batches, Dataset, Images
 from easearch.recipe import Recipe
 
 SCORED_AT_ONCE = 64
 """Micro-batches that fit the caches: scoring is faster than on large ones (docs/methods.md, 5)."""
+
+
+CALIBRATING = 256
+"""Training images that set the ranges of an int8 file."""
+
+
+def data_of(recipe: Recipe) -> Dataset:
+    """The data set that a recipe names, as it says.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    part = recipe.data
+    return easearch.data.load(
+        part.name,
+        root=part.root,
+        validation=part.validation,
+        seed=recipe.seed,
+        download=part.download,
+        size=part.size,
+        channels=part.channels,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +66,10 @@ class DataFeed:
         """As many others."""
         drawn = self._drawn(epoch)[self._images : 2 * self._images]
         return self._plain(self.dataset.train.take(drawn))
+
+    def calibrating(self) -> Batches:
+        """Some training images as they are, the same every time."""
+        return self._plain(self.dataset.train.take(self._drawn(0)[:CALIBRATING]))
 
     def validation(self) -> Batches:
         """The part that was cut from train."""

@@ -12,7 +12,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, shape_inference
 
-from easearch.budget.onnx_memory import Step, peak
+from easearch.budget.onnx_memory import peak
+from easearch.budget.onnx_quantized import CONVERSIONS, executed
 from easearch.errors import FileFormatError
 
 _WEIGHTED = {
@@ -23,12 +24,18 @@ _WEIGHTED = {
     "BatchNormalization": (1, 2),
     "Add": (0, 1),
     "Mul": (0, 1),
+    "ConvInteger": (1,),
+    "MatMulInteger": (0, 1),
+    "QLinearConv": (3, 8),
+    "QLinearMatMul": (0, 3),
+    "QGemm": (3, 6),
 }
 """Operators with trained numbers, and at which inputs (running statistics are not)."""
 _CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3}
 """Convolutions, and at which input their weight stands."""
+_BYTES = (TensorProto.UINT8, TensorProto.INT8)
 _PRODUCTS = ("MatMul", "MatMulInteger", "QLinearMatMul")
-_PASSING = ("DequantizeLinear", "Transpose", "Cast", "Identity", "Reshape")
+_PASSING = (*CONVERSIONS, "Transpose", "Cast", "Identity", "Reshape")
 """Operators between a stored weight and the operator that uses it."""
 _NUMBERS = (
     TensorProto.FLOAT,
@@ -81,7 +88,7 @@ class OnnxFile:
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of every value with known sizes, batch 1."""
-        graph = _closed(self.model, self.sample, self.weights).graph
+        graph = self._inferred.graph
         known = {name: tuple(tensor.dims) for name, tensor in self.weights.items()}
         for value in (*graph.input, *graph.value_info, *graph.output):
             size = [d.dim_value for d in value.type.tensor_type.shape.dim]
@@ -89,13 +96,17 @@ class OnnxFile:
                 known.setdefault(value.name, tuple(size))
         return known
 
+    @cached_property
+    def _inferred(self) -> Any:
+        return _closed(self.model, self.sample, self.weights)
+
     def macs(self) -> int:
         """Multiply-adds of convolutions, Gemm and matrix products.
 
         Raises:
             FileFormatError: a shape cannot be inferred.
         """
-        return sum(self._node_macs(node) for node in self.model.graph.node)
+        return sum(self.node_macs(node) for node in self.model.graph.node)
 
     def params(self) -> int:
         """Trained numbers, each stored tensor once."""
@@ -116,25 +127,35 @@ class OnnxFile:
 
     def memory(self) -> tuple[float | None, str]:
         """Peak bytes of living activations, or None; and a remark."""
-        nodes = self.model.graph.node
-        if any("Linear" in node.op_type or node.op_type.endswith("Integer") for node in nodes):
-            return None, "the file is quantized: the runtime chooses the types of its values"
-        outputs = [value.name for value in self.model.graph.output]
-        inputs = [v.name for v in self.model.graph.input if v.name not in self.weights]
-        steps = [Step(n.op_type, self._living(n.input), tuple(n.output)) for n in nodes]
+        graph = self.model.graph
+        if any(_is_quantized(node) and node.op_type not in CONVERSIONS for node in graph.node):
+            return None, "the file has quantized operators of the runtime's own"
+        outputs = [value.name for value in graph.output]
+        inputs = [v.name for v in graph.input if v.name not in self.weights]
+        steps = executed(graph.node, self.weights, outputs)
         try:
-            sizes = {
-                name: 4 * math.prod(self._shape(name)) for s in steps for name in s.outputs if name
-            }
-            sizes |= {name: 4 * math.prod(self._shape(name)) for name in inputs}
+            sizes = {name: self._bytes(name) for s in steps for name in s.outputs if name}
+            sizes |= {name: self._bytes(name) for name in inputs}
         except FileFormatError as error:
             return None, str(error)
         return float(peak(steps, sizes, inputs, outputs)), ""
 
-    def _living(self, names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(name for name in names if name and name not in self.weights)
+    def _bytes(self, name: str) -> int:
+        each = 1 if self._types.get(name) in _BYTES else 4
+        return each * math.prod(self.shape_of(name))
 
-    def _shape(self, name: str) -> tuple[int, ...]:
+    @cached_property
+    def _types(self) -> dict[str, int]:
+        graph = self._inferred.graph
+        values = (*graph.input, *graph.value_info, *graph.output)
+        return {value.name: value.type.tensor_type.elem_type for value in values}
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Sizes of a value, batch 1.
+
+        Raises:
+            FileFormatError: they cannot be inferred.
+        """
         try:
             return self.shapes[name]
         except KeyError:
@@ -142,16 +163,21 @@ class OnnxFile:
                 f"the shape of '{name}' in '{self.path.name}' cannot be inferred"
             ) from None
 
-    def _node_macs(self, node: Any) -> int:
+    def node_macs(self, node: Any) -> int:
+        """Multiply-adds of one node.
+
+        Raises:
+            FileFormatError: a shape cannot be inferred.
+        """
         if node.op_type in _CONVOLUTIONS:
-            kernel = self._shape(node.input[_CONVOLUTIONS[node.op_type]])
+            kernel = self.shape_of(node.input[_CONVOLUTIONS[node.op_type]])
             end = node.input[0] if node.op_type == "ConvTranspose" else node.output[0]
-            return math.prod(self._shape(end)) * math.prod(kernel[1:])
+            return math.prod(self.shape_of(end)) * math.prod(kernel[1:])
         if node.op_type == "Gemm":
             axis = 0 if _attribute(node, "transA") else 1
-            return math.prod(self._shape(node.output[0])) * self._shape(node.input[0])[axis]
+            return math.prod(self.shape_of(node.output[0])) * self.shape_of(node.input[0])[axis]
         if node.op_type in _PRODUCTS:
-            return math.prod(self._shape(node.output[0])) * self._shape(node.input[0])[-1]
+            return math.prod(self.shape_of(node.output[0])) * self.shape_of(node.input[0])[-1]
         if node.op_type == "Einsum":
             return math.prod(self._letters(node).values())
         return 0
@@ -163,7 +189,7 @@ class OnnxFile:
         sizes: dict[str, int] = {}
         for term, name in zip(terms, node.input, strict=True):
             before, _, behind = term.strip().partition("...")
-            shape = self._shape(name)
+            shape = self.shape_of(name)
             spread = shape[len(before) : len(shape) - len(behind)] if "..." in term else ()
             sizes |= dict(zip(before, shape, strict=False))
             sizes |= dict(zip(reversed(behind), reversed(shape), strict=False))
@@ -199,6 +225,10 @@ def _open_size(axis: int, sample: Sequence[int] | None) -> int:
     if axis == 0:
         return 1
     return int(sample[axis]) if sample is not None and axis < len(sample) else 0
+
+
+def _is_quantized(node: Any) -> bool:
+    return "Linear" in node.op_type or node.op_type in ("ConvInteger", "MatMulInteger", "QGemm")
 
 
 def _attribute(node: Any, name: str) -> int:

@@ -94,6 +94,8 @@ def _overwrites(
 def _alone(name: str, maker: Mapping[str, Step], users: Mapping[str, list[Step]]) -> bool:
     """Whether one step alone uses a value, or anything that it is a view of; inputs stay."""
     while name in maker and maker[name].type in VIEWS and len(users[name]) == 1:
+        if not maker[name].inputs:  # a view of a weight
+            return False
         name = maker[name].inputs[0]
     return name in maker and len(users[name]) == 1
 

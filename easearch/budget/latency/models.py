@@ -35,7 +35,7 @@ def item_model(
     all of its operators in float32.
 
     ONNX Runtime does not fuse an activation of several operators (Hardswish) that gives the model's
-    very output: with `read_on` a view stands behind the item, as something does in any network.
+    very output: with `read_on` a number is picked from it, as something reads it in any network.
     """
     build = _Build(seed)
     values = [build.input(f"x{i}", size) for i, size in enumerate(input_shapes(shapes[0]))]
@@ -43,7 +43,7 @@ def item_model(
         values = [build.layer(f"layer{number}", shape, values)]
     sizes = shapes[-1].out_shape
     if read_on:
-        build.output(build.viewed(values[0]), (sizes[0], math.prod(sizes[1:])))
+        build.output(build.picked(values[0], len(sizes)), (1,) * len(sizes))
     else:
         build.output(values[0], sizes)
     return _serialized(quantized_item(build.model()) if precision == "int8" else build.model())
@@ -154,10 +154,15 @@ class _Build:
         """Declare a value as an output of the model."""
         self.outputs.append(_value(name, sizes))
 
-    def viewed(self, name: str) -> str:
-        """Append a view of a value; return its name."""
-        self.nodes.append(helper.make_node("Flatten", [name], [f"{name}:flat"], axis=1))
-        return f"{name}:flat"
+    def picked(self, name: str, axes: int) -> str:
+        """Pick the first number of a value; return its name. (A view would be copied out.)"""
+        ends = [f"{name}:{end}" for end in ("from", "to")]
+        for end, array in zip(
+            ends, (np.zeros(axes, np.int64), np.ones(axes, np.int64)), strict=True
+        ):
+            self.weights.append(numpy_helper.from_array(array, end))
+        self.nodes.append(helper.make_node("Slice", [name, *ends], [f"{name}:picked"]))
+        return f"{name}:picked"
 
     def weight(self, name: str, sizes: tuple[int, ...]) -> str:
         """Keep random numbers in the model."""
