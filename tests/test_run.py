@@ -15,7 +15,7 @@ import torch
 
 import easearch as ea
 from easearch.budget import METERS, Reading
-from easearch.budget.onnx_file import OnnxFile
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.params import Params
 from easearch.errors import BudgetError, FileFormatError, RecipeError
 from easearch.growth.events import Epoch, Event, Note, Phase, Step

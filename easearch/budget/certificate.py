@@ -12,10 +12,10 @@ from typing import Any
 import onnx
 
 from easearch.budget.devices import Device, find_device
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.energy import Energy
 from easearch.budget.meters.latency import Latency
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.onnx_file import OnnxFile
 from easearch.budget.store import write_atomic
 from easearch.graph import Graph
 from easearch.roles import Bound

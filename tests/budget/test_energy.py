@@ -25,10 +25,10 @@ from easearch.budget.devices.profile import EnergyPart, Profile
 from easearch.budget.devices.running import runnable
 from easearch.budget.devices.timing import Here
 from easearch.budget.devices.torch_runtime import Torch
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.joules import BOOK, Sample, fit, read_samples
 from easearch.budget.latency.models import whole_model
 from easearch.budget.meters.energy import Energy
-from easearch.budget.onnx_file import OnnxFile
 from easearch.cli import main
 from easearch.errors import BudgetError, DeviceError, MissingExtraError
 from easearch.exporting import export

@@ -16,9 +16,9 @@ from onnx import TensorProto, helper
 
 from easearch.budget import find_meter, kernels, measure
 from easearch.budget.devices.runner import open_session, random_inputs
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.kernels import shapes_of
 from easearch.budget.latency.models import input_shapes, item_model, whole_model
-from easearch.budget.onnx_file import OnnxFile
 from easearch.errors import DeviceError
 from easearch.graph import Graph
 from easearch.tracing import trace

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.models import whole_model
 from easearch.budget.meters.memory import Memory, owners
-from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph
 from easearch.tracing import trace
 

@@ -15,11 +15,11 @@ from torch import nn
 
 import easearch as ea
 from easearch.budget.devices.runner import open_session, random_inputs
+from easearch.budget.exported.file import OnnxFile
+from easearch.budget.exported.quantized import executed
 from easearch.budget.latency.kernels import kernels, shapes_of
 from easearch.budget.latency.models import item_model, whole_model
 from easearch.budget.latency.quantized import OPERATORS
-from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.onnx_quantized import executed
 from easearch.models import build
 from easearch.tracing import trace
 

@@ -13,10 +13,10 @@ from families import FAMILIES, inputs, settled
 from torch import nn
 
 from easearch.budget import Budget, certify, find_meter
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.kernels import shapes_of
 from easearch.budget.latency.models import whole_model
 from easearch.budget.meters.size import Size, weight_bytes
-from easearch.budget.onnx_file import OnnxFile
 from easearch.exporting import export
 from easearch.graph import Graph
 from easearch.models import SEEDS

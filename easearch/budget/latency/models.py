@@ -156,12 +156,10 @@ class _Build:
 
     def picked(self, name: str, axes: int) -> str:
         """Pick the first number of a value; return its name. (A view would be copied out.)"""
-        ends = [f"{name}:{end}" for end in ("from", "to")]
-        for end, array in zip(
-            ends, (np.zeros(axes, np.int64), np.ones(axes, np.int64)), strict=True
-        ):
-            self.weights.append(numpy_helper.from_array(array, end))
-        self.nodes.append(helper.make_node("Slice", [name, *ends], [f"{name}:picked"]))
+        corners = {f"{name}:from": np.zeros, f"{name}:to": np.ones}
+        for corner, make in corners.items():
+            self.weights.append(numpy_helper.from_array(make(axes, np.int64), corner))
+        self.nodes.append(helper.make_node("Slice", [name, *corners], [f"{name}:picked"]))
         return f"{name}:picked"
 
     def weight(self, name: str, sizes: tuple[int, ...]) -> str:

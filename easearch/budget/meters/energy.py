@@ -9,13 +9,13 @@ from pathlib import Path
 from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.counters import Counter, Window, find_counter, joules_of
 from easearch.budget.devices.running import runnable
+from easearch.budget.exported.file import OnnxFile
+from easearch.budget.exported.traffic import file_traffic
 from easearch.budget.latency.calibration import REACH, structure
 from easearch.budget.latency.joules import BOOK, Coefficients, fitted, of_profile
 from easearch.budget.latency.models import refuse_opaque
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.meters.params import Params
-from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.onnx_traffic import file_traffic
 from easearch.budget.traffic import item_traffic, moving
 from easearch.errors import DeviceError, FileFormatError
 from easearch.graph import Graph, Shape

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from easearch.budget.devices import Device
 from easearch.budget.devices.timing import Model, Progress
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.calibration import (
     REACH,
     SESSIONS,
@@ -18,7 +19,6 @@ from easearch.budget.latency.models import refuse_opaque, whole_model
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.latency.wholes import kept
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.onnx_file import OnnxFile
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.roles import Item

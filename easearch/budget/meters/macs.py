@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.meter import KindMeter, Reading
-from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Shape
 from easearch.tracing import KINDS
 

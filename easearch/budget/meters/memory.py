@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from easearch.budget.devices import Device
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.kernels import MATRIX_KINDS, VIEWS
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item
 from easearch.tracing.walk import INPUT
 
 BYTES = 4
+QUANTIZED = "counted in float32; most values of a quantized file take a quarter of that"
 ELEMENTWISE = ("activation", "prelu", "add", "mul")
 """Kinds that change number by number; with one input they need no other place for the result."""
 
@@ -28,8 +30,13 @@ class Memory(LayerMeter):
     name = "memory"
     unit = "bytes"
 
-    def __init__(self, device: str = "host") -> None:
+    def __init__(self, device: str | Device = "host", precision: str = "fp32") -> None:
         """Take `device` so that all meters are made alike: counting needs none."""
+        self.precision = precision
+
+    def note(self, graph: Graph) -> str:
+        """In int8: that a quantized file keeps some values in one byte."""
+        return QUANTIZED if self.precision == "int8" else ""
 
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
         """The values alive, a moment a step; steps that hold no more than another are left out."""

@@ -13,7 +13,7 @@ from easearch.roles import Cost, Item
 from easearch.tracing.walk import OPAQUE
 
 if TYPE_CHECKING:
-    from easearch.budget.onnx_file import OnnxFile
+    from easearch.budget.exported.file import OnnxFile
 
 WHOLE = "(whole network)"
 """The row of a cost table that holds the overhead."""

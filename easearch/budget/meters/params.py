@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.meter import KindMeter, Reading
-from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS

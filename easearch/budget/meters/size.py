@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from onnx import TensorProto
 
 from easearch.budget.devices import Device
+from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.kernels import MATRIX_KINDS, kernels, shapes_of
 from easearch.budget.latency.quantized import OPERATORS
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.meters.params import Params
-from easearch.budget.onnx_file import OnnxFile
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS

@@ -12,8 +12,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, shape_inference
 
-from easearch.budget.onnx_memory import peak
-from easearch.budget.onnx_quantized import CONVERSIONS, executed
+from easearch.budget.exported.memory import peak
+from easearch.budget.exported.quantized import CONVERSIONS, executed
 from easearch.errors import FileFormatError
 
 _WEIGHTED = {

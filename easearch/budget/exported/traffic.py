@@ -10,9 +10,9 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
+from easearch.budget.exported.file import OnnxFile
+from easearch.budget.exported.memory import ACTIVATIONS, ARITHMETIC, MATRIX, VIEWS, Step
 from easearch.budget.meters.size import STORED, weight_bytes
-from easearch.budget.onnx_file import OnnxFile
-from easearch.budget.onnx_memory import ACTIVATIONS, ARITHMETIC, MATRIX, VIEWS, Step
 from easearch.budget.traffic import Traffic
 
 PASSING = (*VIEWS, "QuantizeLinear", "DequantizeLinear")

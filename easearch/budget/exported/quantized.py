@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from easearch.budget.onnx_memory import VIEWS, Step
+from easearch.budget.exported.memory import VIEWS, Step
 
 CONVERSIONS = QUANTIZE, DEQUANTIZE = ("QuantizeLinear", "DequantizeLinear")
 EIGHT_BITS = (

@@ -1,0 +1,1 @@
+"""What an exported ONNX file costs, counted on the file itself."""
