@@ -1,0 +1,1 @@
+"""Growing: surgery that keeps the function, optimizer state carried over, training, the loop."""
