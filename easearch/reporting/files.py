@@ -52,6 +52,9 @@ class Facts(_File):
     status: str | None = None
     status_text: str | None = None
     test: Result = Result()
+    precision: str = "fp32"
+    test_exported: Result = Result()
+    """Of the exported file, where that computes in other numbers than the network."""
     validation: Result = Result()
     seed_cost: Mapping[str, float] = {}
     cost: Mapping[str, float] = {}
@@ -83,6 +86,7 @@ class Certified(_File):
     unit: str
     limit: float
     predicted: float | None = None
+    interval: float | None = None
     measured: float | None = None
     error: float | None = None
     noise: float | None = None

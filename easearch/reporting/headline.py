@@ -58,7 +58,9 @@ def _sentence(run: RunFolder) -> str:
     if test.accuracy is None:
         return f"{start} The test images have not been looked at."
     images = f" on {count(test.images)} images" if test.images is not None else ""
-    return f"{start} Test accuracy: {percent(test.accuracy)}{images}."
+    exported = run.facts.test_exported.accuracy
+    also = f", {percent(exported)} as exported in {run.facts.precision}" if exported else ""
+    return f"{start} Test accuracy: {percent(test.accuracy)}{images}{also}."
 
 
 def _limit_sentence(row: Certified) -> str:

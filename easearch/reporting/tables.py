@@ -19,7 +19,7 @@ from easearch.reporting.digits import (
     sentence,
     significant,
 )
-from easearch.reporting.files import Arm, Certificate, Evidence, Facts
+from easearch.reporting.files import Arm, Certificate, Certified, Evidence, Facts
 
 NONE = "–"
 
@@ -38,7 +38,7 @@ def certificate_table(certificate: Certificate) -> Table:
     rows = tuple(
         (
             sentence(meter_title(row.meter)),
-            _or_none(row.predicted, lambda v, u=row.unit: quantity(v, u, 4)),
+            _or_none(row.predicted, lambda v, r=row: f"{quantity(v, r.unit, 4)}{_within(r)}"),
             _or_none(row.measured, lambda v, u=row.unit: quantity(v, u, 4)),
             _or_none(row.error, lambda v: percent(v, sign=True)),
             _or_none(row.noise or None, lambda v: f"±{SPACE}{percent(v)}"),
@@ -52,6 +52,10 @@ def certificate_table(certificate: Certificate) -> Table:
         rows=rows,
         marked=frozenset(i for i, row in enumerate(certificate.limits) if not row.meets),
     )
+
+
+def _within(row: Certified) -> str:
+    return f" ±{SPACE}{percent(row.interval)}" if row.interval else ""
 
 
 def rounds_table(steps: Sequence[Step], facts: Facts) -> Table:

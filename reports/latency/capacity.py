@@ -11,8 +11,9 @@ happen to take. Every other way gets the same limit, as measured on the whole ne
 - `measured`: the integer program on the device's step, priced by the latency table.
 
 The programs maximise the sum of log widths, each weighted by its group's share in the MACs, between
-0.75 and 1.34 times the uniform widths, or the next step. Told are MACs and the geometric mean of widths, relative to
-uniform widths at the same milliseconds (both interpolated: uniform nets meet no limit exactly).
+0.75 and 1.34 times the uniform widths, or the next step. Told are MACs and the geometric mean of
+widths, relative to uniform widths at the same milliseconds (both interpolated: uniform nets meet no
+limit exactly).
 Run: `EASEARCH_CACHE=$(mktemp -d) python reports/latency/capacity.py [--caches cold] [--quick]`.
 """
 
@@ -29,6 +30,7 @@ import torch
 from easearch.budget import Device, Latency, find_device, find_step
 from easearch.budget.devices.profile import Profile
 from easearch.budget.latency.models import whole_model
+from easearch.budget.latency.quiet import Quiet
 from easearch.budget.meters.macs import Macs
 from easearch.graph import Graph
 from easearch.models import build
@@ -62,7 +64,7 @@ class Bench:
     """One network structure on one device."""
 
     def __init__(self, graph: Graph, device: Device) -> None:
-        self.graph, self.device = graph, device
+        self.graph, self.device, self.quiet = graph, device, Quiet(device)
         self.step = find_step(device)
         self.latency = Latency(device, reach=max(MULTIPLIERS) * HIGH)
         self.seen: dict[tuple[int, ...], Point] = {}
@@ -81,7 +83,7 @@ class Bench:
         key = tuple(graph.widths.values())
         if key not in self.seen:
             sessions = 2 if self.device.cold else 4
-            (timing,) = self.device.time([whole_model(graph)], rounds=12, sessions=sessions)
+            (timing,) = self.quiet.time([whole_model(graph)], rounds=12, sessions=sessions)
             widths = [graph.group(group.name).width for group in self.graph.growable]
             self.seen[key] = Point(
                 ms=timing.min_us / 1000,

@@ -60,9 +60,7 @@ def main() -> None:
     say, held = sys.stdout.write, 0
     host = this_host()
     say(f"{host.cpu}, {host.runtime}, {told.precision}\n")
-    say(
-        "growth | limit: value of seed, predicted/limit, measured/limit, noise | repairs | seconds\n"
-    )
+    say("growth | limit, predicted / limit, measured / limit, noise | repairs | seconds\n")
     errors = []
     for number in range(told.runs):
         start = time.perf_counter()
@@ -86,9 +84,8 @@ def main() -> None:
                 errors.append(abs(proof.error))
         repairs = sum("missed" in note or "over the limit" in note for note in run.summary["notes"])
         seconds = time.perf_counter() - start
-        say(
-            f"{number:3d} {chosen.model.name:12s} | {'; '.join(proofs)} | {repairs} | {seconds:.0f}\n"
-        )
+        head = f"{number:3d} {chosen.model.name:12s}"
+        say(f"{head} | {'; '.join(proofs)} | {repairs} | {seconds:.0f}\n")
         sys.stdout.flush()
     say(f"certificates that hold: {held} of {told.runs}; latency predicted to ")
     say(f"{100 * np.mean(errors):.1f} % on average, {100 * np.max(errors):.1f} % at worst\n")

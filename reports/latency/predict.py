@@ -25,6 +25,7 @@ from easearch.budget import Latency, find_step, this_host
 from easearch.budget.latency.affine import Point, fit
 from easearch.budget.latency.calibration import networks, paid, sums
 from easearch.budget.latency.models import whole_model
+from easearch.budget.latency.quiet import Quiet
 from easearch.budget.meters.macs import Macs
 from easearch.graph import Graph
 from easearch.tracing import trace
@@ -218,7 +219,7 @@ def report(busy: int) -> None:
         seconds, measured = time.perf_counter() - start, meter.table.measured
         nets = unseen(graph, step, np.random.default_rng(1000 + number))
         predicted = np.array([meter.cost(net).total for net in nets])
-        timings = meter.device.time([whole_model(net) for net in nets], rounds=8, sessions=4)
+        timings = Quiet(meter.device).time([whole_model(net) for net in nets], rounds=8, sessions=6)
         ms = np.array([t.min_us for t in timings]) / 1000
         noise = np.median([max(t.halves_us) / min(t.halves_us) - 1 for t in timings])
         seen[name], truths[name] = list(calibration.points), points_of(nets, meter, ms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ import yaml
 import easearch as ea
 from easearch.budget import Latency, LatencyTable, find_device, this_host
 from easearch.budget.devices.profile import FILE, ROWS, Profile
-from easearch.budget.devices.timing import Timing
+from easearch.budget.latency.quiet import BUSY
 from easearch.budget.latency.rows import read_rows
-from easearch.budget.latency.table import ATTEMPTS, BUSY
 from easearch.budget.profiling import Profiled, measured, new_device
 from easearch.errors import BudgetError, DeviceError
-from easearch.graph import Graph, Shape
+from easearch.graph import Graph
 
 
 @pytest.fixture(autouse=True)
@@ -143,33 +141,6 @@ def test_cold_caches_are_another_device(small: Graph, conv: Any) -> None:
     item = (conv(64, 64, 8, kernel=3),)
     (cold,), (warm,) = LatencyTable(device).rows([item]), LatencyTable("warm").rows([item])
     assert cold > 0 and warm > 0
-
-
-def test_rows_of_a_busy_moment_are_measured_again(conv: Any) -> None:
-    """Halves that are far apart: again, minima kept, until they agree or patience ends."""
-    asked: list[int] = []
-
-    class Busy:
-        def facts(self) -> Any:
-            return this_host()
-
-        def time(self, models: Any, **_: Any) -> list[Timing]:
-            asked.append(len(models))
-            busy = 2.0 if len(asked) == 1 else 1.0
-            made = [(50.0, 50.0 * busy) if n == 1 else (40.0, 40.0) for n in range(len(models))]
-            return [
-                Timing(min_us=min(h), median_us=max(h), p90_us=max(h), runs=4, halves_us=h)
-                for h in made
-            ]
-
-    profile = Profile(name="board", step=16)
-    device = dataclasses.replace(find_device("host"), stopwatch=Busy(), profile=profile)
-    table = LatencyTable(device)
-    items: list[tuple[Shape, ...]] = [(conv(16, n, 4),) for n in (16, 32, 48)]
-    table.rows(items)
-    assert asked == [4, 2]  # the call beside each: all, then the busy one alone
-    assert all(row.spread <= BUSY for row in table.known.values())
-    assert ATTEMPTS > 2
 
 
 def test_plain_torch_sees_what_the_profile_says(budgets: Path) -> None:

@@ -28,6 +28,8 @@ class Timing:
     runs: int
     halves_us: tuple[float, float]
     """Minima of two interleaved halves of the runs (A and A): the noise is what they differ by."""
+    slow: float = 0.0
+    """How much slower than it can be the machine was all the while, as a fraction."""
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Timing:
@@ -39,6 +41,11 @@ class Timing:
         """How far the halves are from each other, as a fraction."""
         low, high = sorted(self.halves_us)
         return 0.0 if high - low < TELLABLE_US else high / low - 1
+
+    @property
+    def disturbed(self) -> float:
+        """How far the time may be off, by all that is known."""
+        return max(self.spread, self.slow)
 
     def with_more(self, other: Timing) -> Timing:
         """Both measurements of one model together: minima of minima, medians in proportion."""

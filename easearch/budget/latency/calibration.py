@@ -24,6 +24,7 @@ from easearch.budget.devices.timing import Timing
 from easearch.budget.latency.affine import Affine, Point, ends, fit, left_out
 from easearch.budget.latency.kernels import kernels, shapes_of
 from easearch.budget.latency.models import whole_model
+from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.step import find_step
 from easearch.budget.latency.table import LatencyTable, is_free
 from easearch.budget.store import write_atomic
@@ -124,8 +125,9 @@ def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
     # Rows first, all in one batch; then the whole networks in turns.
     table.rows([shapes_of(net, item) for net in nets for item in paid(net)])
     timings: list[Timing] = []
+    quiet = Quiet(table.device)
     for models in _batches(nets, table.precision):
-        timings += table.device.time(models, rounds=ROUNDS, sessions=SESSIONS)
+        timings += quiet.time(models, rounds=ROUNDS, sessions=SESSIONS)
     summed = [sums(net, table) for net in nets]
     return [
         Point(rows=rows, ends=numbers, items=len(paid(graph)), ms=timing.min_us / 1000)

@@ -14,6 +14,7 @@ import numpy as np
 
 from easearch.budget.devices import Device, find_device
 from easearch.budget.latency.models import item_model
+from easearch.budget.latency.quiet import Quiet
 from easearch.budget.store import write_atomic
 from easearch.graph import Shape
 
@@ -53,9 +54,10 @@ def find_step(device: str | Device = "host", *, refresh: bool = False) -> int:
 
 def _measure(place: Device) -> tuple[int, dict[int, float]]:
     models = [item_model(shape) for family in _families() for shape in family]
+    quiet = Quiet(place)
     minima = np.full(len(models), np.inf)
     for _ in range(ATTEMPTS):
-        timings = place.time(models, rounds=12)
+        timings = quiet.time(models, rounds=6, sessions=2)
         minima = np.minimum(minima, [timing.min_us for timing in timings])
         curves = minima.reshape(-1, len(WIDTHS))
         variation = {

@@ -19,6 +19,7 @@ from easearch.budget.devices.timing import Progress, Timing
 from easearch.budget.latency.grid import Point, between, corners, family, moved, point
 from easearch.budget.latency.kernels import FREE
 from easearch.budget.latency.models import item_model
+from easearch.budget.latency.quiet import BUSY, Quiet
 from easearch.budget.latency.rows import (
     Description,
     Item,
@@ -30,7 +31,6 @@ from easearch.budget.latency.rows import (
 )
 from easearch.budget.latency.step import find_step
 from easearch.errors import DeviceError
-from easearch.graph import Shape
 
 LOG = logging.getLogger(__name__)
 ROUNDS = 4
@@ -40,18 +40,6 @@ HEAVY = 2**22
 its buffers are too large, or too far away, to lie unluckily."""
 BATCH_MODELS, BATCH_BYTES = 50, 2**26
 """What is timed, and saved, at once."""
-BUSY = 0.05
-"""A row whose two halves are further apart was measured on a busy machine: once more."""
-ATTEMPTS = 4
-CALL = Shape(
-    kind="activation",
-    in_channels=1,
-    out_channels=1,
-    in_size=(),
-    out_size=(),
-    options=(("function", "relu"),),
-)
-"""The smallest work there is: what its run costs is the call."""
 
 
 class LatencyTable:
@@ -74,6 +62,7 @@ class LatencyTable:
         self.precision = precision
         self.measured = 0
         """How many rows this object has measured."""
+        self.quiet = Quiet(self.device, read_on=self._read_on)
         self.used: set[str] = set()
         """Keys of the rows that were asked for."""
 
@@ -81,6 +70,10 @@ class LatencyTable:
     def path(self) -> Path:
         """The CSV file of what was measured from here."""
         return self.device.folder / "latency.csv"
+
+    @property
+    def _read_on(self) -> bool:
+        return self.precision == "fp32"
 
     @cached_property
     def known(self) -> dict[str, Row]:
@@ -149,7 +142,7 @@ class LatencyTable:
     def _batches(self, missing: Mapping[str, Item]) -> Iterator[dict[Item, bytes]]:
         batch: dict[Item, bytes] = {}
         for item in missing.values():
-            model = self._model(item)
+            model = item_model(item, precision=self.precision, read_on=self._read_on)
             if len(batch) == BATCH_MODELS or sum(map(len, batch.values())) > BATCH_BYTES:
                 yield batch
                 batch = {}
@@ -157,31 +150,17 @@ class LatencyTable:
         if batch:
             yield batch
 
-    def _model(self, item: Item) -> bytes:
-        return item_model(item, precision=self.precision, read_on=self.precision == "fp32")
-
     def _timed(self, batch: Mapping[Item, bytes]) -> list[Row]:
-        """A row an item; what was timed while the machine was busy is timed again."""
+        """A row an item, without the call to the runtime."""
         date = datetime.now(UTC).date().isoformat()
-        found = dict(zip(batch, self._once(list(batch.values())), strict=True))
-        for _ in range(ATTEMPTS - 1):
-            noisy = [item for item, timing in found.items() if timing.spread > BUSY]
-            if not noisy:
-                break
-            more = self._once([batch[item] for item in noisy])
-            for item, timing in zip(noisy, more, strict=True):
-                found[item] = found[item].with_more(timing)
-        return [self._row(item, timing, date) for item, timing in found.items()]
-
-    def _once(self, models: Sequence[bytes]) -> list[Timing]:
-        """Timings without the call to the runtime."""
+        models = list(batch.values())
         few = self.device.cold or max(map(len, models)) >= HEAVY
-        call, *timings = self.device.time(
-            [self._model((CALL,)), *models],
-            rounds=ROUNDS,
-            sessions=FEW_SESSIONS if few else SESSIONS,
-        )
-        return [_without(timing, call.min_us) for timing in timings]
+        timings = self.quiet.time(models, rounds=ROUNDS, sessions=FEW_SESSIONS if few else SESSIONS)
+        call = self.quiet.call_us
+        return [
+            self._row(item, _without(timing, call), date)
+            for item, timing in zip(batch, timings, strict=True)
+        ]
 
     def _row(self, item: Item, timing: Timing, date: str) -> Row:
         return Row(
@@ -190,7 +169,7 @@ class LatencyTable:
             median_us=round(timing.median_us, 3),
             p90_us=round(timing.p90_us, 3),
             runs=timing.runs,
-            spread=round(timing.spread, 4),
+            spread=round(timing.disturbed, 4),
             date=date,
             item=item_key(item, self.precision),
         )

@@ -16,6 +16,7 @@ from easearch.budget.latency.calibration import (
     structure,
 )
 from easearch.budget.latency.models import refuse_opaque, whole_model
+from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.latency.wholes import kept
 from easearch.budget.meters.meter import LayerMeter, Reading
@@ -134,6 +135,7 @@ class Latency(LayerMeter):
         self, model: Model, rounds: int, sample: Sequence[int] | None = None
     ) -> tuple[float, float]:
         # Best of several sessions, as calibration takes it; the floor is what its halves differ by.
-        (timing,) = self.device.time([model], rounds=rounds, sessions=2 * SESSIONS, sample=sample)
+        quiet = Quiet(self.device)
+        (timing,) = quiet.time([model], rounds=rounds, sessions=2 * SESSIONS, sample=sample)
         low, high = sorted(timing.halves_us)
         return timing.min_us / 1000, high / low - 1
