@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from easearch.errors import BudgetError
 from easearch.graph import Graph, Shape
 from easearch.moves import Candidate, Plan
 
@@ -88,6 +89,56 @@ class Bound:
     limit: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The widths that a channel group may take: a floor, a ceiling, or just the present width.
+
+    Attributes:
+        low: channels at least; None: no floor.
+        high: channels at most; None: no ceiling.
+        fixed: the width stays what it is.
+        firm: whether a floor that cannot be reached is an error; if not, the group goes towards it
+            as far as candidates and limits allow.
+
+    Raises:
+        BudgetError: a width below 1, a floor above the ceiling, or a locked group with either.
+    """
+
+    low: int | None = None
+    high: int | None = None
+    fixed: bool = False
+    firm: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no width can keep."""
+        for word, width in (("floor", self.low), ("ceiling", self.high)):
+            if width is not None and (isinstance(width, bool) or width != int(width) or width < 1):
+                raise BudgetError(
+                    f"expected a {word} of 1 channel or more, a whole number, got {width}"
+                )
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise BudgetError(
+                f"expected a floor that is not above the ceiling, got a floor of {self.low} and a "
+                f"ceiling of {self.high}"
+            )
+        if self.fixed and (self.low, self.high) != (None, None):
+            raise BudgetError(
+                "expected a locked width or a floor and a ceiling, got both; a locked group stays "
+                "as wide as it is"
+            )
+
+    @classmethod
+    def locked(cls) -> Range:
+        """The group stays as wide as it is."""
+        return cls(fixed=True)
+
+
+Ranges = Mapping[str, Range]
+"""Channel groups by name or pattern (`features.3.*`) -> the widths that they may take. Where
+several patterns match a group the later ones count, field by field.
+"""
+
+
 class Limits(Protocol):
     """What a selector needs of a budget."""
 
@@ -111,9 +162,18 @@ class Selector(Protocol):
     """Chooses the growth that the bounds allow. A plan never exceeds a bound under its meter."""
 
     def select(
-        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+        self,
+        candidates: Sequence[Candidate],
+        graph: Graph,
+        bounds: Sequence[Bound],
+        step: int,
+        ranges: Ranges | None = None,
     ) -> Plan:
-        """The plan; new widths are multiples of `step`."""
+        """The plan; new widths are multiples of `step` and within the ranges.
+
+        Raises:
+            BudgetError: the network exceeds a bound before any growth, or a range cannot be kept.
+        """
 
 
 class Exporter(Protocol):

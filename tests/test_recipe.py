@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from easearch.errors import RecipeError
 from easearch.recipe import Recipe, parse_overrides
+from easearch.roles import Range
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+BUDGETS = Path(__file__).parent.parent / "budgets"
+QUICKSTART = RECIPES / "quickstart.yaml"
 BASE: dict[str, Any] = {
     "data": {"name": "fashion-mnist-mini"},
     "model": {"name": "mobilenet_v1", "arguments": {"layout": [[8, 1, 1]], "stem_channels": 8}},
@@ -68,6 +72,11 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("growth.at", [0.1], ["growth.at: expected 2 moments, one a stage, got [0.1]"]),
         ("growth.at", [0.2, 1.0], ["growth.at: expected increasing fractions between 0 and 1"]),
         ("growth.width_step", 6, ["growth.width_step: expected a multiple of 4, got 6"]),
+        ("growth.widths.a", "lockd", ["growth.widths.a: expected {min: 32, max: 64} or locked"]),
+        ("growth.widths.a", 3, ["growth.widths.a: expected {min: 32, max: 64} or locked, got 3"]),
+        ("growth.widths.a", {"mni": 3}, ["growth.widths.a.mni: unknown key", "did you mean 'min'"]),
+        ("growth.widths.a", {"min": 0}, ["growth.widths.a.min: expected a value greater than"]),
+        ("growth.widths.a", {"min": 8, "max": 4}, ["growth.widths.a: expected a floor", "8", "4"]),
         ("growth.line_search", [1, 0], ["growth.line_search: expected factors above 0"]),
         ("budget.device", "hots", ["budget.device: ", "did you mean 'host'?"]),
         ("budget.limits", {}, ["budget.limits: ", "at least 1"]),
@@ -111,7 +120,7 @@ def test_a_missing_section_says_what_it_is(tmp_path: Path) -> None:
         ("data:\n  name: [1\n", "line 3: not valid YAML"),
         ("- 1\n", "expected keys with values"),
         ("", "got nothing"),
-        ("extends: 3\n", "extends: expected the path of one recipe, got 3"),
+        ("extends: 3\n", "extends: expected the path of a recipe, got 3"),
         ("extends: tiny.yml\n", "extends: no file at"),
         ("evidence: baseline.json\n", "evidence: no file at"),
         ("x: !!python/object:os.system {}\n", "not valid YAML"),
@@ -149,6 +158,29 @@ def test_extends_merges_sections_and_null_takes_away(tmp_path: Path) -> None:
     assert (recipe.name, recipe.seed) == ("top", 3)
     assert (recipe.training.epochs, recipe.training.batch_size) == (4, 32)
     assert recipe.budget.limits == {"params": "3x"}
+
+
+def test_of_several_bases_the_later_lies_over_the_earlier(tmp_path: Path) -> None:
+    name_of = os.path.relpath(QUICKSTART, tmp_path)
+    (tmp_path / "limits.yaml").write_text("budget: {limits: {latency: null, params: 3x}}\n")
+    (tmp_path / "more.yaml").write_text("budget: {limits: {macs: 2x}}\nseed: 4\n")
+    top = tmp_path / "top.yaml"
+    top.write_text(f"extends: [{name_of}, limits.yaml, more.yaml]\nseed: 5\n")
+    recipe = Recipe.load(top)
+    assert dict(recipe.budget.limits) == {"params": "3x", "macs": "2x"}
+    assert (recipe.name, recipe.seed) == ("top", 5)
+    top.write_text("extends: [limits.yaml, 3]\n")
+    with pytest.raises(RecipeError, match="expected the path of a recipe, got 3"):
+        Recipe.load(top)
+
+
+@pytest.mark.parametrize("piece", sorted(BUDGETS.glob("limits/*.yaml")), ids=lambda p: p.stem)
+def test_the_examples_of_budgets_are_pieces_of_recipes(piece: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top.yaml"
+    bases = [os.path.relpath(file, tmp_path) for file in (QUICKSTART, piece)]
+    top.write_text(yaml.safe_dump({"extends": bases}))
+    limits = Recipe.load(top).budget.limits
+    assert piece.stem == "several" or any(key.startswith(piece.stem) for key in limits)
 
 
 def test_a_loop_of_extends_is_refused(tmp_path: Path) -> None:
@@ -253,3 +285,15 @@ def test_a_factory_of_ones_own_is_named_and_not_yet_imported(tmp_path: Path) -> 
     assert "sweep.model.nam" in refused(
         write(tmp_path, model=model, sweep={"model.nam": {"choices": [1]}})
     )
+
+
+def test_widths_of_groups_are_read_and_come_back(tmp_path: Path) -> None:
+    said = {"features.3.*": {"min": 32, "max": 64}, "stem": "locked", "*": {"max": 128}}
+    recipe = Recipe.load(write(tmp_path), {"growth.widths": said})
+    assert [one.range for one in recipe.growth.widths.values()] == [
+        Range(low=32, high=64),
+        Range.locked(),
+        Range(high=128),
+    ]
+    (tmp_path / "again.yaml").write_text(recipe.dump())
+    assert Recipe.load(tmp_path / "again.yaml").growth == recipe.growth

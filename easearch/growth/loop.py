@@ -19,6 +19,7 @@ from torch import Tensor
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
+from easearch.growth.growing import Growing
 from easearch.growth.state import Clock, State
 from easearch.growth.surgery import apply
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
@@ -30,23 +31,6 @@ Verify = Callable[[Graph], Mapping[str, float]]
 """Measures a network as a whole before it is trained: meter name -> measured cost over limit (1:
 just met).
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Growing:
-    """When and how a network grows.
-
-    Attributes:
-        stages: fractions of the way from the seed's cost to the limits, the last one 1.
-        at: epochs after which the growths happen, one a stage.
-        line_search: factors by which the plan's common step is tried.
-        width_step: new widths are multiples of it.
-    """
-
-    stages: tuple[float, ...]
-    at: tuple[int, ...]
-    line_search: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
-    width_step: int
 
 
 @dataclass
@@ -79,6 +63,7 @@ class Grower:
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
         self._bills: dict[str, tuple[dict[str, int], float]] = {}
+        self._seed_widths = self.state.graph.widths
         self._seed_costs = {
             b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
         }
@@ -118,7 +103,7 @@ class Grower:
         clock.lap("score")
         self.watch(Phase(name="select"))
         bounds = [self._stage_bound(bound, stage, tighter) for bound in self.bounds]
-        plan = self._verified(scores, bounds, last=stage == len(self.growing.at) - 1)
+        plan = self._verified(scores, bounds, stage)
         clock.lap("select")
         self.watch(Phase(name="grow", detail=f"{len(plan.moves)} channels"))
         searching = self.feed.searching(epoch)
@@ -161,16 +146,17 @@ class Grower:
         self.steps.append(step)
         self.watch(step)
 
-    def _verified(self, scores: Any, bounds: Sequence[Bound], *, last: bool) -> Plan:
+    def _verified(self, scores: Any, bounds: Sequence[Bound], stage: int) -> Plan:
         """A plan; the last one is measured as a whole first, and chosen again if it would miss a
         limit.
         """
-        chosen = list(bounds)
+        chosen, graph = list(bounds), self.state.graph
+        ranges = self.growing.ranges(stage, self._seed_widths)
         for _ in range(4):
-            plan = self.selector.select(scores, self.state.graph, chosen, self.growing.width_step)
-            if not last:
+            plan = self.selector.select(scores, graph, chosen, self.growing.width_step, ranges)
+            if stage < len(self.growing.at) - 1:
                 return plan
-            over = self.verify(self.state.graph.with_widths(plan.widths))
+            over = self.verify(graph.with_widths(plan.widths))
             worst = max(over.values(), default=0.0)
             if worst <= 1.0:
                 return plan

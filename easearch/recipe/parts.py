@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from easearch.errors import BudgetError, EasearchError
 from easearch.factories import FORM, is_import_path
 from easearch.recipe.section import Limit, Number, Part, Whole, fault, known
+from easearch.roles import Range
 
 
 class DataPart(Part):
@@ -84,6 +85,11 @@ class BudgetPart(Part):
     """What the grown network may cost, and where."""
 
     device: str = Field(default="host", description="where they hold; `host`: this machine")
+    precision: Literal["fp32", "int8"] = Field(
+        default="fp32",
+        description="numbers that the exported network computes with; int8: quantized, calibrated "
+        "on training images",
+    )
     limits: dict[str, Limit] = Field(
         min_length=1,
         description="meter -> hard limit: `latency_ms: 0.4`, `latency: '0.4 ms'`, or relative to "
@@ -109,6 +115,36 @@ class BudgetPart(Part):
         except BudgetError as error:
             raise fault(str(error), "limits") from None
         return self
+
+
+class WidthsPart(Part):
+    """How wide a channel group may be: `{min: 32, max: 64}`, or `locked`."""
+
+    min: Whole | None = Field(default=None, ge=1, description="channels at least; None: no floor")
+    max: Whole | None = Field(default=None, ge=1, description="channels at most; None: no ceiling")
+    locked: bool = Field(default=False, description="the width stays what it is")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_word(cls, said: Any) -> Any:
+        if isinstance(said, dict | WidthsPart):
+            return said
+        if said == "locked":
+            return {"locked": True}
+        raise fault(f"expected {{min: 32, max: 64}} or locked, got {said!r}")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        try:
+            Range(low=self.min, high=self.max, fixed=self.locked)
+        except BudgetError as error:
+            raise fault(str(error)) from None
+        return self
+
+    @property
+    def range(self) -> Range:
+        """The same as a selector takes it."""
+        return Range(low=self.min, high=self.max, fixed=self.locked)
 
 
 class GrowthPart(Part):
@@ -146,6 +182,11 @@ class GrowthPart(Part):
         gt=0,
         multiple_of=4,
         description="grid of widths; None: the device's, by measuring",
+    )
+    widths: dict[str, WidthsPart] = Field(
+        default_factory=dict,
+        description="channel group or pattern (`features.3.*`) -> `{min: 32, max: 64}` or "
+        "`locked`; of several that match, later ones count. Floors hold after the last growth",
     )
 
     @field_validator("criterion", "selector")

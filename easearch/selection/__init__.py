@@ -8,11 +8,19 @@ from typing import Any
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
-from easearch.roles import Limits, Selector
+from easearch.roles import Limits, Range, Ranges, Selector
+from easearch.selection.duals import Duals
 from easearch.selection.exact import Exact
 from easearch.selection.greedy import Greedy
+from easearch.selection.published import Published
+from easearch.selection.ranges import resolved
 
-SELECTORS: dict[str, Callable[..., Selector]] = {"exact": Exact, "greedy": Greedy}
+SELECTORS: dict[str, Callable[..., Selector]] = {
+    "exact": Exact,
+    "duals": Duals,
+    "greedy": Greedy,
+    "published": Published,
+}
 """A selector's name -> how it is made."""
 
 
@@ -34,6 +42,7 @@ def select(
     *,
     selector: str | Selector = "exact",
     width_step: int | None = None,
+    widths: Ranges | None = None,
 ) -> Plan:
     """The growth with the largest gain that keeps every limit of the budget.
 
@@ -41,20 +50,32 @@ def select(
         candidates: from `score`.
         graph: the network as it is now; relative limits ("2.5x") are relative to it.
         budget: a `Budget`.
-        selector: "exact", "greedy", or one of your own.
+        selector: "exact", "duals", "greedy", "published", or one of your own.
         width_step: new widths are multiples of it; None: the device's own step, found by measuring.
+        widths: floors, ceilings and locks of groups, by name or pattern:
+            `{"features.3.*": Range(low=32, high=64), "stem*": Range.locked()}`.
 
     Raises:
-        BudgetError: the network exceeds a limit before any growth, or the step is not a multiple of
-            4.
+        BudgetError: the network exceeds a limit before any growth, the step is not positive, or a
+            range cannot be kept.
     """
     chosen = _named(selector) if isinstance(selector, str) else selector
     step = budget.step() if width_step is None else width_step
     if step < 1:
         raise BudgetError(f"expected a positive width step, got {step}")
-    return chosen.select(candidates, graph, budget.bounds(graph), step)
+    return chosen.select(candidates, graph, budget.bounds(graph), step, widths)
 
 
 _named = selector
 
-__all__ = ["SELECTORS", "Exact", "Greedy", "select", "selector"]
+__all__ = [
+    "SELECTORS",
+    "Duals",
+    "Exact",
+    "Greedy",
+    "Published",
+    "Range",
+    "resolved",
+    "select",
+    "selector",
+]

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from easearch.graph import Graph
 from easearch.moves import Candidate, Plan
-from easearch.roles import Bound
+from easearch.roles import Bound, Ranges
 from easearch.selection.knapsack import Choice, planned
-from easearch.selection.options import Options, Pricing
+from easearch.selection.program import Program
+from easearch.selection.search import Search, by_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,48 +24,23 @@ class Greedy:
     """
 
     def select(
-        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+        self,
+        candidates: Sequence[Candidate],
+        graph: Graph,
+        bounds: Sequence[Bound],
+        step: int,
+        ranges: Ranges | None = None,
     ) -> Plan:
         """A plan that keeps every bound; room left is filled.
 
         Raises:
-            BudgetError: the network exceeds a bound before any growth.
+            BudgetError: the network exceeds a bound before any growth, or a range cannot be kept.
         """
-        return planned(
-            candidates,
-            graph,
-            bounds,
-            step,
-            "greedy",
-            lambda choices, prices: Choice(picked=climbed(choices, prices)),
-        )
+        return planned(candidates, graph, bounds, step, ranges, "greedy", climbed, climbed)
 
 
-def climbed(choices: Options, prices: Sequence[Pricing]) -> dict[str, int]:
+def climbed(program: Program, start: np.ndarray) -> Choice:
     """The choice at which no widening fits any more or gains anything."""
-    choice = dict.fromkeys(choices, 0)
-    while (wider := _best(choices, prices, choice)) is not None:
-        choice = wider
-    return choice
-
-
-def _best(
-    choices: Options, prices: Sequence[Pricing], choice: dict[str, int]
-) -> dict[str, int] | None:
-    now = [price.total(choice) for price in prices]
-    best: dict[str, int] | None = None
-    best_ratio = 0.0
-    for name, ladder in choices.items():
-        for k in range(choice[name] + 1, len(ladder)):
-            wider = {**choice, name: k}
-            if not all(price.kept(wider) for price in prices):
-                continue
-            then = [price.total(wider) for price in prices]
-            used = max(
-                (after - before) / p.bound.limit
-                for after, before, p in zip(then, now, prices, strict=True)
-            )
-            ratio = (ladder[k].value - ladder[choice[name]].value) / max(used, 1e-9)
-            if ratio > best_ratio:
-                best, best_ratio = wider, ratio
-    return best
+    search = Search(program, start)
+    search.climb(by_ratio, wider=True)
+    return Choice(x=search.x)

@@ -1,36 +1,33 @@
-"""The widths that each group may take, what each would gain, and what every layer costs at them.
+"""The widths that each group may take, and what each would gain.
 
-A width is in units of its group; it is the columns of its writers that a device likes in steps. A
-layer is priced at every shape that its groups' widths can give it, all shapes of a meter in one
-request: a meter that has to measure can then measure them side by side.
+A width is in units of its group; it is the columns of its writers that a device likes in steps. The
+gain of a width is the best sum of gains that brings the group there; of several candidates for one
+channel (a split in two, three or four) at most one is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from easearch.errors import BudgetError
-from easearch.graph import Graph, Layout, Shape
+from easearch.graph import Graph
 from easearch.moves import Candidate, Move, NewNeuron, Split
-from easearch.roles import Bound, Item
+from easearch.roles import Range
 
-ROUNDING = 1e-12
-Columns = tuple[int, ...]
-"""Columns in and out of every layer of an item."""
+Alternatives = list[Candidate]
+"""Candidates of which at most one can be taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """A group at one width: the moves that bring it there and the sum of their gains.
-
-    `value` is what a solver adds up: the gain, or what a channel is worth when room is filled.
-    """
+    """A group at one width: the moves that bring it there and the sum of their gains (nats)."""
 
     width: int
     gain: float
-    value: float
     moves: tuple[Move, ...]
 
 
@@ -39,20 +36,44 @@ Options = Mapping[str, tuple[Option, ...]]
 
 
 def options(
-    candidates: Sequence[Candidate], graph: Graph, step: int
+    candidates: Sequence[Candidate],
+    graph: Graph,
+    step: int,
+    ranges: Mapping[str, Range] | None = None,
 ) -> dict[str, tuple[Option, ...]]:
-    """Widths at which writers' columns are multiples of `step`, as far as the group's best
-    candidates reach; the present width always.
+    """Widths at which writers' columns are multiples of `step`, as far as the group's candidates
+    and its ceiling reach; the present width always.
+
+    Harmful candidates (negative gains) are taken only where a floor cannot be reached without.
 
     Raises:
         BudgetError: a candidate is no widening of a group.
     """
     ladders: dict[str, tuple[Option, ...]] = {}
     for name, found in _by_group(candidates, graph).items():
-        here = Option(width=graph.groups[name].width, gain=0.0, value=0.0, moves=())
-        promising = [candidate for candidate in found if candidate.gain >= 0]
-        ladders[name] = tuple(_ladder(here, promising, stride(graph, name, step)))
+        wanted = (ranges or {}).get(name, Range())
+        width, own = graph.groups[name].width, stride(graph, name, step)
+        here = Option(width=width, gain=0.0, moves=())
+        if wanted.fixed:
+            ladders[name] = (here,)
+            continue
+        top = math.inf if wanted.high is None else wanted.high
+        ladder = [here, *_rungs(width, [c for c in found if c.gain >= 0], own, top)]
+        low = wanted.low or 0
+        if ladder[-1].width < low and len(found) > 0:
+            further = (o for o in _rungs(width, found, own, top) if o.width > ladder[-1].width)
+            for option in further:
+                ladder.append(option)
+                if option.width >= low:
+                    break
+        ladders[name] = tuple(ladder)
     return ladders
+
+
+def lowest(ladder: Sequence[Option], wanted: Range) -> int | None:
+    """The number of the first option at or above the floor; None where none reaches it."""
+    floor = wanted.low or 0
+    return next((k for k, option in enumerate(ladder) if option.width >= floor), None)
 
 
 def stride(graph: Graph, group: str, step: int) -> int:
@@ -63,26 +84,6 @@ def stride(graph: Graph, group: str, step: int) -> int:
     segments = (s for name in graph.groups[group].writers for s in graph.by_name[name].writes)
     taps = min((s.taps for s in segments if s.group == group), default=1)
     return step // math.gcd(step, taps)
-
-
-def filling(
-    candidates: Sequence[Candidate], graph: Graph, chosen: Mapping[str, Option], step: int
-) -> dict[str, tuple[Option, ...]]:
-    """Where each group could still go from the option chosen, also without gain: for room left.
-
-    First-order gains say little about channels that come late, and room that stays empty is worth
-    nothing. Widths count by their logarithm, so that room goes to all groups alike.
-    """
-    ladders: dict[str, tuple[Option, ...]] = {}
-    for name, found in _by_group(candidates, graph).items():
-        here = replace(chosen[name], value=0.0)
-        taken = {id(move) for move in here.moves}
-        rest = [c for c in found if c.gain >= 0 and id(c.move) not in taken]
-        ladders[name] = tuple(
-            replace(option, value=math.log(option.width / here.width))
-            for option in _ladder(here, rest, stride(graph, name, step))
-        )
-    return ladders
 
 
 def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[Candidate]]:
@@ -99,128 +100,73 @@ def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[C
     return found
 
 
-def _ladder(here: Option, best: Sequence[Candidate], step: int) -> Iterable[Option]:
-    yield here
-    taken: list[Candidate] = []
-    width = here.width
-    for candidate in best:
-        taken.append(candidate)
-        width += candidate.move.added
-        if width % step == 0:
-            gain = here.gain + sum(c.gain for c in taken)
-            moves = (*here.moves, *(c.move for c in taken))
-            yield Option(width=width, gain=gain, value=gain, moves=moves)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Charge:
-    """One item's cost at every choice of the growable groups that it depends on.
-
-    However many they are (a concatenation's), it depends on sums of their columns only.
-    """
-
-    groups: tuple[str, ...]
-    base: Columns
-    """The item's columns with every group at its first option."""
-    added: tuple[tuple[Columns, ...], ...]
-    """For every group and option, the columns more than at the first."""
-    prices: Mapping[Columns, float]
-
-    def columns(self, picked: Iterable[int]) -> Columns:
-        """The item's columns with option number `picked` of every group."""
-        more = (options[k] for options, k in zip(self.added, picked, strict=True))
-        return tuple(map(sum, zip(self.base, *more, strict=True)))
-
-    def at(self, choice: Mapping[str, int]) -> float:
-        """The item's cost with option number `choice[group]` for each group."""
-        return self.prices[self.columns(choice[name] for name in self.groups)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pricing:
-    """One bound as the selector sees it: every moment's charges, and what is left of the limit for
-    them.
-    """
-
-    bound: Bound
-    overhead: float
-    moments: tuple[tuple[Charge, ...], ...]
-
-    def total(self, choice: Mapping[str, int]) -> float:
-        """The network's cost with option number `choice[group]` for each group."""
-        sums = [sum(charge.at(choice) for charge in moment) for moment in self.moments]
-        return self.overhead + max(sums, default=0.0)
-
-    def kept(self, choice: Mapping[str, int]) -> bool:
-        """Whether the limit holds, but for the rounding of a sum taken in another order."""
-        return self.total(choice) <= self.bound.limit * (1 + ROUNDING)
-
-
-def pricing(graph: Graph, choices: Options, bound: Bound) -> Pricing:
-    """Price every item of the bound's meter at all columns that its groups' options can give it."""
-    meter = bound.meter
-    moments = [tuple(moment) for moment in meter.moments(graph)]
-    items = list(dict.fromkeys(item for moment in moments for item in moment))
-    blank = {item: _blank(graph, item, choices) for item in items}
-    shapes = {
-        item: {columns: _shapes(graph, item, columns) for columns in _reached(charge)}
-        for item, charge in blank.items()
-    }
-    unique = list(dict.fromkeys(shape for found in shapes.values() for shape in found.values()))
-    price = dict(zip(unique, meter.charges(unique), strict=True))
-    charges = {
-        item: replace(
-            charge, prices={columns: price[shape] for columns, shape in shapes[item].items()}
+def _rungs(width: int, best: Sequence[Candidate], step: int, top: float) -> Iterator[Option]:
+    """The options above `width`, narrow to wide, of candidates given best first."""
+    channels = _channels(best)
+    single = all(len(one) == 1 and one[0].move.added == 1 for one in channels)
+    reach = sum(max(c.move.added for c in one) for one in channels)
+    reach = int(min(reach, max(top - width, 0)))
+    wanted = [added for added in range(1, reach + 1) if (width + added) % step == 0]
+    if not wanted:
+        return
+    taken = _prefixes(channels, wanted) if single else _best_sums(channels, wanted)
+    for added, chosen in taken:
+        yield Option(
+            width=width + added,
+            gain=sum(c.gain for c in chosen),
+            moves=tuple(c.move for c in chosen),
         )
-        for item, charge in blank.items()
-    }
-    return Pricing(
-        bound=bound,
-        overhead=meter.overhead(graph),
-        moments=tuple(tuple(charges[item] for item in moment) for moment in moments),
-    )
 
 
-def _blank(graph: Graph, item: Item, choices: Options) -> Charge:
-    """The item's charge without its prices."""
-    layouts = [layout for name in item for layout in _layouts(graph, name)]
-    named = (name for layer in item for name in graph.by_name[layer].groups)
-    groups = tuple(dict.fromkeys(name for name in named if len(choices.get(name, ())) > 1))
-    settled = {name: ladder[0].width for name, ladder in choices.items()}
-    return Charge(
-        groups=groups,
-        base=tuple(graph.channels(layout, settled) for layout in layouts),
-        added=tuple(
-            tuple(
-                tuple((o.width - settled[name]) * _taps(layout, name) for layout in layouts)
-                for o in choices[name]
-            )
-            for name in groups
-        ),
-        prices={},
-    )
+def _channels(best: Sequence[Candidate]) -> list[Alternatives]:
+    """Candidates by the channel that they split; a new neuron stands alone."""
+    found: dict[object, Alternatives] = {}
+    for number, candidate in enumerate(best):
+        places = candidate.move.channels
+        found.setdefault(("split", places) if places else ("new", number), []).append(candidate)
+    return list(found.values())
 
 
-def _layouts(graph: Graph, layer: str) -> tuple[Layout, Layout]:
-    return graph.by_name[layer].reads, graph.by_name[layer].writes
+# --- formulas
 
 
-def _taps(layout: Layout, group: str) -> int:
-    return sum(segment.taps for segment in layout if segment.group == group)
+def _prefixes(
+    channels: Sequence[Alternatives], wanted: Sequence[int]
+) -> Iterator[tuple[int, Alternatives]]:
+    """Where each brings one channel, the best `added` are the first of them."""
+    for added in wanted:
+        yield added, [one[0] for one in channels[:added]]
 
 
-def _reached(charge: Charge) -> list[Columns]:
-    """All columns that options can give an item, each once: sums of few, not all combinations."""
-    found = {charge.base: None}
-    for options in charge.added:
-        sums = (tuple(map(sum, zip(a, b, strict=True))) for a in found for b in options)
-        found = dict.fromkeys(sums)
-    return list(found)
+def _best_sums(
+    channels: Sequence[Alternatives], wanted: Sequence[int]
+) -> Iterator[tuple[int, Alternatives]]:
+    """For every number of added channels the candidates with the largest sum of gains, at most one
+    a channel: a dynamic program over channels. Numbers that no choice adds up to are left out.
+    """
+    reach = wanted[-1]
+    best = np.full(reach + 1, -np.inf)
+    best[0] = 0.0
+    picks = np.full((len(channels), reach + 1), -1, dtype=np.int16)
+    for row, one in zip(picks, channels, strict=True):
+        before = best.copy()
+        for number, candidate in enumerate(one):
+            added = candidate.move.added
+            if added > reach:
+                continue
+            with_it = before[: reach + 1 - added] + candidate.gain
+            better = with_it > best[added:]
+            best[added:][better] = with_it[better]
+            row[added:][better] = number
+    for added in wanted:
+        if best[added] > -np.inf:
+            yield added, _traced(channels, picks, added)
 
 
-def _shapes(graph: Graph, item: Item, columns: Columns) -> tuple[Shape, ...]:
-    pairs = zip(item, columns[::2], columns[1::2], strict=True)
-    return tuple(
-        replace(graph.shape(layer), in_channels=ins, out_channels=outs)
-        for layer, ins, outs in pairs
-    )
+def _traced(channels: Sequence[Alternatives], picks: np.ndarray, left: int) -> Alternatives:
+    chosen: Alternatives = []
+    for row, one in zip(picks[::-1], reversed(channels), strict=True):
+        if row[left] >= 0:
+            chosen.append(one[row[left]])
+            left -= chosen[-1].move.added
+    return chosen[::-1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.moves import Plan, Price
-from easearch.selection.options import Option, Options, Pricing
+from easearch.selection.charges import Pricing
+from easearch.selection.options import Option, Options
 
 
 def check_start(choices: Options, prices: Sequence[Pricing]) -> None:
@@ -33,16 +35,19 @@ def plan_of(
     prices: Sequence[Pricing],
     after: Sequence[float],
     *,
-    gap: float,
+    upper: float,
     solver: str,
     seconds: float,
     shadow_prices: Sequence[float],
 ) -> Plan:
-    """The plan that takes these options; `after` is what each bound's meter says of it."""
+    """The plan that takes these options; `after` is what each bound's meter says of it, and no plan
+    gains more than `upper`.
+    """
+    gain = sum(option.gain for option in picked.values())
     start = dict.fromkeys(picked, 0)
     return Plan(
         moves=tuple(move for option in picked.values() for move in option.moves),
-        gain=sum(option.gain for option in picked.values()),
+        gain=gain,
         widths={**graph.widths, **{name: option.width for name, option in picked.items()}},
         prices=tuple(
             Price(
@@ -55,7 +60,16 @@ def plan_of(
             )
             for price, cost, shadow in zip(prices, after, shadow_prices, strict=True)
         ),
-        gap=gap,
+        gap=_gap(gain, upper),
         solver=solver,
         seconds=seconds,
     )
+
+
+def _gap(gain: float, upper: float) -> float:
+    """How far the gain may be from the best possible, as a fraction of itself."""
+    missing = max(upper - gain, 0.0)
+    # Less than the rounding of sums in another order is nothing.
+    if math.isfinite(upper) and missing <= 1e-12 * abs(upper):
+        return 0.0
+    return missing / gain if gain > 0 else float("inf")

@@ -19,7 +19,7 @@ from easearch.growth.loop import Grower, Growing
 from easearch.growth.state import State, begin
 from easearch.growth.training import Training, evaluate
 from easearch.moves import Candidate, Plan
-from easearch.roles import Batches, Bound
+from easearch.roles import Batches, Bound, Ranges
 from easearch.scoring import criterion
 from easearch.selection import selector
 
@@ -56,10 +56,15 @@ class Watched:
     asked: list[dict[str, float]] = field(default_factory=list)
 
     def select(
-        self, candidates: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], step: int
+        self,
+        candidates: Sequence[Candidate],
+        graph: Graph,
+        bounds: Sequence[Bound],
+        step: int,
+        ranges: Ranges | None = None,
     ) -> Plan:
         self.asked.append({bound.meter.name: bound.limit for bound in bounds})
-        self.plans.append(selector("exact").select(candidates, graph, bounds, step))
+        self.plans.append(selector("exact").select(candidates, graph, bounds, step, ranges))
         return self.plans[-1]
 
 

@@ -16,7 +16,7 @@ from networks import NETWORKS, sample
 
 import easearch as ea
 from easearch.budget import find_meter
-from easearch.budget.meter import LayerMeter
+from easearch.budget.meters.meter import LayerMeter
 from easearch.errors import BudgetError
 from easearch.graph import Graph, Shape
 from easearch.moves import Candidate, Plan
@@ -89,20 +89,26 @@ def bounds_of(graph: Graph, factors: dict[str, float]) -> list[Bound]:
 
 
 def ladders(candidates: Sequence[Candidate], graph: Graph) -> Ladders:
-    """The rungs of every group, found by the words of the design alone: the best k candidates."""
+    """The rungs of every group, found by the words of the design alone: the best sum of gains that
+    brings a width, of the candidates for one channel at most one.
+    """
     found: Ladders = {}
     for group in graph.growable:
-        unit = unit_of(graph, group.name)
-        own = sorted(
-            (c for c in candidates if c.move.group == group.name and c.gain >= 0),
-            key=lambda c: -c.gain,
+        unit, channels = unit_of(graph, group.name), dict[Any, list[Candidate]]()
+        for c in candidates:
+            if c.move.group == group.name and c.gain >= 0:
+                channels.setdefault(c.move.channels or id(c), []).append(c)
+        sums = {group.width: 0.0}
+        for alternatives in channels.values():
+            for width, gain in list(sums.items()):
+                for c in alternatives:
+                    wider = width + c.move.added
+                    sums[wider] = max(sums.get(wider, -1.0), gain + c.gain)
+        found[group.name] = sorted(
+            (width, gain)
+            for width, gain in sums.items()
+            if width == group.width or width * unit % STEP == 0
         )
-        rungs, width, gain = [(group.width, 0.0)], group.width, 0.0
-        for candidate in own:
-            width, gain = width + candidate.move.added, gain + candidate.gain
-            if width * unit % STEP == 0:
-                rungs.append((width, gain))
-        found[group.name] = rungs
     return found
 
 
@@ -158,7 +164,7 @@ instances = {
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(**instances)
 def test_a_plan_never_exceeds_a_limit(
     name: str, network: str, seed: int, limits: dict[str, float]
@@ -203,7 +209,7 @@ def test_exact_is_what_brute_force_finds(network: str) -> None:
     """Limits that bind, in the middle between what the network costs and what all growth would."""
     graph = graph_of(network)
     held = 0
-    for seed in range(12):
+    for seed in range(8):
         draw = random.Random(f"{network} {seed}")
         candidates = dealt(graph, draw.randrange(10**6), rungs=6, births=True)
         rungs = ladders(candidates, graph)
@@ -222,7 +228,7 @@ def test_exact_is_what_brute_force_finds(network: str) -> None:
         best = brute_force(rungs, graph, bounds)
         assert plan.gain == pytest.approx(best, rel=1e-9, abs=1e-15)
         held += 0 < best < sum(found[-1][1] for found in rungs.values())
-    assert held >= 4
+    assert held >= 2
 
 
 @pytest.mark.parametrize("network", ["concat", "concat_add", "multi_reader"])
@@ -248,7 +254,7 @@ def test_exact_where_a_sum_of_columns_is_cheaper_than_its_parts(network: str) ->
         assert plan.gap < 1e-9  # found by the program, not by climbing
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(**instances)
 def test_exact_is_never_below_greedy(network: str, seed: int, limits: dict[str, float]) -> None:
     graph = graph_of(network)
@@ -354,3 +360,85 @@ def test_room_that_gains_leave_is_filled(name: str) -> None:
         if len(more) >= STEP:
             wider = graph.after([*plan.moves, *more[:STEP]])
             assert any(bound.meter.cost(wider).total > bound.limit for bound in tight)
+
+
+def widenings(graph: Graph, plan: Plan, rungs: Ladders) -> list[dict[str, int]]:
+    """The plan with one group wider by one rung, of those that gain no less."""
+    found = []
+    for name, ladder in rungs.items():
+        here = dict(ladder)[plan.widths[name]]
+        wider = [width for width, gain in ladder if width > plan.widths[name] and gain >= here]
+        if wider:
+            found.append({**plan.widths, name: wider[0]})
+    return found
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.parametrize("network", ["mobilenet_v1", "tied", "concat", "glu"])
+def test_the_step_is_filled(name: str, network: str) -> None:
+    """At the end nothing more fits: so nothing that is free on a staircase, however little it
+    gains, is left.
+    """
+    graph = graph_of(network)
+    for seed in range(4):
+        candidates = dealt(graph, seed, rungs=6, births=True)
+        rungs = ladders(candidates, graph)
+        bounds = bounds_of(graph, {"stairs": 1.15, "params": 3.0})
+        plan = SELECTORS[name]().select(candidates, graph, bounds, STEP)
+        check(plan, graph, bounds)
+        for widths in widenings(graph, plan, rungs):
+            assert not _fits(graph.with_widths(widths), bounds)
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_a_width_inside_a_step_goes_to_its_end(name: str) -> None:
+    """20 channels cost what 32 cost: they become 32, also where the limit is the cost itself and
+    the candidates gain nothing.
+    """
+    graph = graph_of("mobilenet_v1")
+    group = graph.growable[0]
+    graph = graph.with_widths({group.name: 20})
+    for gain in (0.0, 1e-6):
+        candidates = [
+            Candidate(move=ea.Split(group=group.name, channel=c), gain=gain) for c in range(20)
+        ]
+        plan = SELECTORS[name]().select(candidates, graph, bounds_of(graph, {"stairs": 1.0}), STEP)
+        assert plan.widths[group.name] == 32
+        assert plan.prices[0].after == plan.prices[0].before
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(**instances)
+def test_a_gap_that_is_stated_holds(
+    name: str, network: str, seed: int, limits: dict[str, float]
+) -> None:
+    """Against the best of all: no plan gains more than the gap allows."""
+    graph = graph_of(network)
+    candidates = dealt(graph, seed, births=True)
+    kept = [n for n, found in ladders(candidates, graph).items() if len(found) > 1][:3]
+    candidates = [c for c in candidates if c.move.group in kept]
+    rungs, bounds = ladders(candidates, graph), bounds_of(graph, limits)
+    plan = SELECTORS[name]().select(candidates, graph, bounds, STEP)
+    best = brute_force(rungs, graph, bounds)
+    assert plan.gain <= best * (1 + 1e-9) + 1e-15
+    assert best == 0 or best <= plan.gain * (1 + plan.gap) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_a_channel_is_split_once(name: str) -> None:
+    """Splits of one channel in 2, 3 and 4 are alternatives: no plan takes two of them."""
+    graph = graph_of("tied")
+    draw = random.Random(0)
+    shares = [(0.5, 0.5), (0.2, 0.3, 0.5), (0.25, 0.25, 0.25, 0.25)]
+    candidates = [
+        Candidate(move=ea.Split(group=g.name, channel=c, shares=parts), gain=draw.random())
+        for g in graph.growable
+        for c in range(g.width)
+        for parts in shares
+    ]
+    for factor in (1.5, 3.0, 100.0):
+        bounds = bounds_of(graph, {"macs": factor})
+        plan = SELECTORS[name]().select(candidates, graph, bounds, STEP)
+        check(plan, graph, bounds)
+        assert plan.moves

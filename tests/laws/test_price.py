@@ -22,7 +22,8 @@ from easearch.budget.latency.kernels import shapes_of
 from easearch.graph import Graph
 from easearch.moves import Candidate, NewNeuron, Split
 from easearch.roles import Bound
-from easearch.selection.options import options, pricing
+from easearch.selection.charges import pricing
+from easearch.selection.options import options
 from easearch.tracing import trace
 
 COUNTED = ("macs", "params", "size", "memory", "energy")
@@ -245,7 +246,7 @@ def test_price_of_moves_on_every_family(family: str, meter: str) -> None:
         for _ in range(8)
     ]
     choices, priced = options(candidates, graph, 1), find_meter(meter)
-    price = pricing(graph, choices, Bound(meter=priced, limit=1.0))
+    (price,) = pricing(graph, choices, [Bound(meter=priced, limit=1.0)])
     draw = random.Random(family)
     start = dict.fromkeys(choices, 0)
     for _ in range(4):

@@ -1,32 +1,19 @@
-"""Ladders of widths, and what every layer costs on their rungs."""
+"""Ladders of widths: the best sum of gains for each, within floors and ceilings."""
 
 from __future__ import annotations
 
 import itertools
-import math
+import random
+from typing import Any
 
 import pytest
-from families import FAMILIES, inputs
-from networks import NETWORKS, sample
+from choosing import family_graph, graph_of, splits
 
-import easearch as ea
-from easearch.budget import find_meter
 from easearch.errors import BudgetError
 from easearch.graph import Graph
-from easearch.moves import Candidate, NewNeuron, Remove, Split
-from easearch.roles import Bound
-from easearch.selection.options import options, pricing, stride
-
-
-def graph_of(name: str = "tied") -> Graph:
-    return ea.trace(NETWORKS[name]().double(), sample())
-
-
-def splits(graph: Graph, group: str, *gains: float) -> list[Candidate]:
-    return [
-        Candidate(move=Split(group=group, channel=channel), gain=gain)
-        for channel, gain in enumerate(gains)
-    ]
+from easearch.moves import Candidate, NewLayer, NewNeuron, Remove, Split
+from easearch.roles import Range
+from easearch.selection.options import Option, options, stride
 
 
 def test_a_rung_is_the_sum_of_the_best() -> None:
@@ -87,47 +74,6 @@ def test_what_brings_nothing_or_cannot_be_is_no_rung() -> None:
     assert all(len(ladder) == 1 for ladder in options(candidates, graph, 1).values())
 
 
-@pytest.mark.parametrize("meter", ["macs", "params", "memory"])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_total_is_the_meters_own_at_every_choice(meter: str, name: str) -> None:
-    graph = graph_of(name)
-    candidates = [
-        c for g in graph.growable[:3] for c in splits(graph, g.name, *([1.0] * min(g.width, 5)))
-    ]
-    choices = options(candidates, graph, 2)
-    bound = Bound(meter=find_meter(meter), limit=1.0)
-    price = pricing(graph, choices, bound)
-    for picked in itertools.product(*(range(len(ladder)) for ladder in choices.values())):
-        choice = dict(zip(choices, picked, strict=True))
-        widths = {group: choices[group][k].width for group, k in choice.items()}
-        assert price.total(choice) == bound.meter.cost(graph.with_widths(widths)).total
-
-
-def test_a_meter_is_asked_once_for_all_shapes() -> None:
-    """So that one that measures can do it side by side."""
-    asked = []
-
-    class Counting:
-        name, unit = "macs", "MACs"
-
-        def __getattr__(self, what: str) -> object:
-            return getattr(find_meter("macs"), what)
-
-        def charges(self, items: list[object]) -> object:
-            asked.append(items)
-            return find_meter("macs").charges(items)  # type: ignore[arg-type]
-
-    graph = graph_of()
-    choices = options(splits(graph, "stem.0", *([1.0] * 6)), graph, 1)
-    pricing(graph, choices, Bound(meter=Counting(), limit=1.0))  # type: ignore[arg-type]
-    (items,) = asked
-    assert len(items) == len(set(items))
-
-
-def family_graph(name: str) -> Graph:
-    return ea.trace(FAMILIES[name].build().double(), inputs(FAMILIES[name], 1))
-
-
 def written(graph: Graph, group: str) -> list[int]:
     """Columns of every stretch of the group in what its writers write."""
     return [
@@ -169,24 +115,72 @@ def test_a_unit_of_two_columns_steps_by_half() -> None:
     assert {stride(graph, name, 1) for name in taps} == {1}
 
 
-def test_other_moves_than_widenings_are_refused() -> None:
+@pytest.mark.parametrize(
+    "move", [Remove(group="stem.0", channels=(1,)), NewLayer(behind="acts.1")], ids=["out", "deep"]
+)
+def test_other_moves_than_widenings_are_refused(move: Any) -> None:
+    kind = type(move).__name__
+    with pytest.raises(BudgetError, match=rf"expected .* \(Split, NewNeuron\), got {kind}; "):
+        options([Candidate(move=move, gain=1.0)], graph_of(), 4)
+
+
+def best_sums(candidates: list[Candidate]) -> dict[int, float]:
+    """By trying every subset: added channels -> the best sum, at most one candidate a channel."""
+    best: dict[int, float] = {}
+    for size in range(len(candidates) + 1):
+        for chosen in itertools.combinations(candidates, size):
+            split = [c.move.channels for c in chosen if c.move.channels]
+            if len(set(split)) == len(split):
+                added = sum(c.move.added for c in chosen)
+                best[added] = max(best.get(added, 0.0), sum(c.gain for c in chosen))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_alternatives_for_a_channel_at_most_one_is_taken(seed: int) -> None:
+    """Splits of one channel in 2, 3 or 4, and new neurons: what trying every subset finds."""
+    draw = random.Random(seed)
+    shares = [(0.5, 0.5), (0.2, 0.3, 0.5), (0.25, 0.25, 0.25, 0.25)]
     graph = graph_of()
-    taken = Candidate(move=Remove(group="stem.0", channels=(1,)), gain=1.0)
-    with pytest.raises(BudgetError, match=r"expected .* \(Split, NewNeuron\), got Remove; "):
-        options([taken], graph, 4)
-
-
-def test_a_charge_over_many_groups_is_one_over_sums() -> None:
-    """A concatenation of many: as many prices as sums, not as combinations."""
-    graph = family_graph("densenet")
     candidates = [
-        Candidate(move=NewNeuron(group=group.name), gain=1.0)
-        for group in graph.growable
-        for _ in range(32)
+        Candidate(move=Split(group="stem.0", channel=channel, shares=parts), gain=draw.random())
+        for channel in range(3)
+        for parts in draw.sample(shares, k=draw.randint(1, 3))
     ]
-    choices = options(candidates, graph, 4)
-    price = pricing(graph, choices, Bound(meter=find_meter("macs"), limit=1.0))
-    widest = max((c for moment in price.moments for c in moment), key=lambda c: len(c.groups))
-    assert len(widest.groups) > 3
-    combinations = math.prod(len(choices[name]) for name in widest.groups)
-    assert len(widest.prices) < combinations / 50
+    candidates += [
+        Candidate(move=NewNeuron(group="stem.0"), gain=draw.random())
+        for _ in range(draw.randint(0, 2))
+    ]
+    draw.shuffle(candidates)
+    ladder = options(candidates, graph, 1)["stem.0"]
+    assert {o.width - 6: pytest.approx(o.gain) for o in ladder} == best_sums(candidates)
+    for option in ladder:
+        assert graph.after(option.moves).groups["stem.0"].width == option.width  # none split twice
+        own = [c.gain for c in candidates if any(c.move is m for m in option.moves)]
+        assert option.gain == pytest.approx(sum(own))
+
+
+def widths(ladder: tuple[Option, ...]) -> list[int]:
+    return [option.width for option in ladder]
+
+
+def test_a_ceiling_ends_the_ladder_and_a_lock_leaves_the_present_width() -> None:
+    graph = graph_of()
+    candidates = splits(graph, "stem.0", *([1.0] * 6))
+    for wanted, found in [
+        (Range(high=9), [6, 8]),
+        (Range(high=8), [6, 8]),
+        (Range(high=6), [6]),
+        (Range.locked(), [6]),
+        (Range(), [6, 8, 10, 12]),
+    ]:
+        assert widths(options(candidates, graph, 2, {"stem.0": wanted})["stem.0"]) == found
+
+
+def test_harm_is_done_only_for_a_floor() -> None:
+    """From 6: two candidates help, four harm; a floor of 9 takes as many of them as it must."""
+    graph = graph_of()
+    candidates = splits(graph, "stem.0", 1.0, 2.0, -0.1, -0.2, -0.3, -0.4)
+    assert widths(options(candidates, graph, 2)["stem.0"]) == [6, 8]
+    ladder = options(candidates, graph, 2, {"stem.0": Range(low=9)})["stem.0"]
+    assert [(o.width, o.gain) for o in ladder] == [(6, 0.0), (8, 3.0), (10, pytest.approx(2.7))]
