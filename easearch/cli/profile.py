@@ -24,7 +24,7 @@ def profile(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
-            help="Seeds, run folders, package.module:factory: what the table is for.",
+            help="What the table is for: seeds, run folders or package.module:factory.",
             show_default=False,
         ),
     ] = None,
@@ -81,8 +81,8 @@ def profile(
                 link = {
                     "address": ssh,
                     "port": port,
-                    "identity": str(identity) if identity else None,
-                    "known_hosts": str(known_hosts) if known_hosts else None,
+                    "identity": str(identity.resolve()) if identity else None,
+                    "known_hosts": str(known_hosts.resolve()) if known_hosts else None,
                     "python": python,
                 }
                 place = _device(device, threads, provider, link if ssh else None, torch, cold)

@@ -82,8 +82,8 @@ class Bench:
         """Executed whole, each network once."""
         key = tuple(graph.widths.values())
         if key not in self.seen:
-            sessions = 2 if self.device.cold else 4
-            (timing,) = self.quiet.time([whole_model(graph)], rounds=12, sessions=sessions)
+            rounds, sessions = (30, 2) if self.device.cold else (12, 4)
+            (timing,) = self.quiet.time([whole_model(graph)], rounds=rounds, sessions=sessions)
             widths = [graph.group(group.name).width for group in self.graph.growable]
             self.seen[key] = Point(
                 ms=timing.min_us / 1000,
@@ -184,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--caches", choices=("warm", "cold"), default="warm")
     parser.add_argument("--quick", action="store_true", help="two limits, 32 pixels")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 96], help="pixels a side")
     told = parser.parse_args()
     host = find_device("host")
     profile = Profile(name=told.caches, caches=told.caches, step=find_step(host))
@@ -193,7 +194,7 @@ def main() -> None:
     say("at equal measured ms, relative to uniform widths rounded to 8:\n")
     say(f"{'network':9s} {'way':13s} | MACs: mean  least  most | width: mean\n")
     for name, make in NETS.items():
-        for size in (32,) if told.quick else (32, 96):
+        for size in (32,) if told.quick else told.sizes:
             graph = trace(make().eval(), torch.zeros(1, 3, size, size))
             bench = Bench(graph, device)
             found = compared(bench, MULTIPLIERS[1::3] if told.quick else MULTIPLIERS)

@@ -36,7 +36,7 @@ REACH = 3.0
 LOWEST = 0.75
 UNIFORM = 6
 MIXED = 12
-ROUNDS = 8
+ROUNDS, COLD_ROUNDS = 8, 20
 SESSIONS = 3
 UNCALIBRATED = "a plain sum of the table's rows: no whole network was measured on the device"
 BATCH_BYTES = 2**27
@@ -127,7 +127,8 @@ def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
     timings: list[Timing] = []
     quiet = Quiet(table.device)
     for models in _batches(nets, table.precision):
-        timings += quiet.time(models, rounds=ROUNDS, sessions=SESSIONS)
+        rounds = COLD_ROUNDS if table.device.cold else ROUNDS
+        timings += quiet.time(models, rounds=rounds, sessions=SESSIONS)
     summed = [sums(net, table) for net in nets]
     return [
         Point(rows=rows, ends=numbers, items=len(paid(graph)), ms=timing.min_us / 1000)

@@ -33,7 +33,8 @@ from easearch.budget.latency.step import find_step
 from easearch.errors import DeviceError
 
 LOG = logging.getLogger(__name__)
-ROUNDS = 4
+ROUNDS, COLD_ROUNDS = 4, 12
+"""Visits a session; with cold caches a visit is a single run."""
 SESSIONS, FEW_SESSIONS = 6, 2
 HEAVY = 2**22
 """A model of more bytes is timed in few sessions, as all are with cold caches: it takes long, and
@@ -155,7 +156,11 @@ class LatencyTable:
         date = datetime.now(UTC).date().isoformat()
         models = list(batch.values())
         few = self.device.cold or max(map(len, models)) >= HEAVY
-        timings = self.quiet.time(models, rounds=ROUNDS, sessions=FEW_SESSIONS if few else SESSIONS)
+        timings = self.quiet.time(
+            models,
+            rounds=COLD_ROUNDS if self.device.cold else ROUNDS,
+            sessions=FEW_SESSIONS if few else SESSIONS,
+        )
         call = self.quiet.call_us
         return [
             self._row(item, _without(timing, call), date)
