@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -50,8 +50,8 @@ class Profiled:
     spread: float
     """Median noise of the rows, as a fraction."""
     step: int
-    interval: float | None
-    """Relative error of whole networks (95 %), where some were measured."""
+    intervals: Mapping[str, float] = field(default_factory=dict)
+    """Precision -> relative error of whole networks (95 %), where some were measured."""
     folder: Path
     """Where the profile is (of this host without one: where its measurements are kept)."""
 
@@ -81,22 +81,22 @@ def measured(
     """
     step = find_step(device)
     kept: dict[str, Row] = {}
-    groups: list[list[Point]] = []
+    lines: dict[str, LinePart] = {}
     new = 0
     for precision in precisions:
         table = LatencyTable(device, progress, precision)
         items = dict.fromkeys(item for graph in graphs for item in reachable(graph, step, reach))
         table.measure(list(items), again=True)
         found = [calibrate(graph, table, reach) for graph in graphs]
-        if precision == precisions[0]:
-            groups = [list(one.points) for one in found]
+        line = _line([one.points for one in found])
+        if line is not None:
+            lines[precision] = line
         new += table.measured
         kept |= {key: table.known[key] for key in sorted(table.used)}
-    line = _line(groups)
     folder = device.folder
     if device.profile is not None:
         folder = device.profile.folder
-        device = device_of(_written(device, kept, step, line))
+        device = device_of(_written(device, kept, step, lines))
         kept = read_rows(folder / ROWS)
     told = summarized(kept.values())
     return Profiled(
@@ -105,7 +105,7 @@ def measured(
         rows=int(told["rows"]),
         spread=told["spread"],
         step=step,
-        interval=line.interval if line else None,
+        intervals={precision: line.interval for precision, line in lines.items()},
         folder=folder,
     )
 
@@ -132,18 +132,23 @@ def pasted(name: str, path: Path, *, cpu: str | None = None, step: int | None = 
         rows=int(told["rows"]),
         spread=told["spread"],
         step=find_step(device),
-        interval=None,
         folder=folder,
     )
 
 
-def _written(device: Device, kept: dict[str, Row], step: int, line: LinePart | None) -> Profile:
+def _written(
+    device: Device, kept: Mapping[str, Row], step: int, lines: Mapping[str, LinePart]
+) -> Profile:
     profile = device.profile
     assert profile is not None
     kept = {**read_rows(profile.rows_file), **kept}
     write_atomic(profile.rows_file, as_csv(kept.values()))
     changed = profile.model_copy(
-        update={"host": _host_part(device.host), "step": step, "calibration": line}
+        update={
+            "host": _host_part(device.host),
+            "step": step,
+            "calibration": {**profile.calibration, **lines},
+        }
     )
     return _sealed(changed, profile.folder, kept.values())
 

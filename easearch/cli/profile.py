@@ -194,6 +194,6 @@ def _told(found: Profiled) -> dict[str, Any]:
         "noise": percent(found.spread),
         "step_of_widths": found.step,
     }
-    if found.interval is not None:
-        told["whole_networks"] = f"95 % within {percent(found.interval)} of the prediction"
+    for precision, interval in found.intervals.items():
+        told[f"networks_in_{precision}"] = f"95 % within {percent(interval)} of the prediction"
     return {**told, "folder": str(found.folder)}

@@ -48,8 +48,7 @@ def test_it_tells_what_was_measured_where_and_when(small: Graph, budgets: Path) 
     assert profile.host.host() == this_host(2)
     assert profile.table.rows == found.rows == len(read_rows(budgets / "board" / ROWS))
     assert profile.step == found.step
-    assert profile.calibration is not None
-    assert profile.calibration.interval == found.interval
+    assert profile.calibration["fp32"].interval == found.intervals["fp32"]
     assert found.measured == found.rows
 
 

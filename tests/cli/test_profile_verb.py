@@ -41,7 +41,7 @@ def test_the_hosts_own_table_is_measured_once(capsys: pytest.CaptureFixture[str]
     assert first["measured_now"] == first["rows"] > 0
     assert printed(words, capsys)["measured_now"] == 0
     assert main(words) == 0
-    assert "whole networks" in capsys.readouterr().out
+    assert "networks in fp32" in capsys.readouterr().out
 
 
 def test_a_new_device_gets_a_folder_that_measure_and_budgets_use(

@@ -54,7 +54,7 @@ class SshPart(_Part):
 
 
 class LinePart(_Part):
-    """The device's calibration over networks of several structures; see `latency.affine`."""
+    """How rows add up in networks of several structures, in one precision; see `latency.affine`."""
 
     a_ms: NotNegative
     b: Positive
@@ -94,7 +94,7 @@ class Profile(_Part):
     caches: Literal["warm", "cold"] = "warm"
     host: HostPart | None = None
     step: Literal[1, 2, 4, 8, 16, 32, 64] | None = None
-    calibration: LinePart | None = None
+    calibration: dict[Literal["fp32", "int8"], LinePart] = Field(default_factory=dict)
     energy: EnergyPart | None = None
     table: TablePart | None = None
     _folder: Path = PrivateAttr(default=Path())

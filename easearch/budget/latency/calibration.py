@@ -37,7 +37,7 @@ LOWEST = 0.75
 UNIFORM = 6
 MIXED = 12
 ROUNDS, COLD_ROUNDS = 8, 20
-SESSIONS = 3
+SESSIONS = 6
 UNCALIBRATED = "a plain sum of the table's rows: no whole network was measured on the device"
 BATCH_BYTES = 2**27
 """Whole networks are built and timed in batches of at most so much weight (or one by one)."""
@@ -79,7 +79,7 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
         DeviceError: the graph has an opaque layer, or the device cannot execute it.
     """
     if table.device.stopwatch is None:
-        return of_device(table.device)
+        return of_device(table.device, table.precision)
     path = calibration_file(table.device, graph, table.precision)
     points = read_points(path)
     found = _of(points) if points else None
@@ -97,9 +97,10 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
     return found
 
 
-def of_device(device: Device) -> Calibration:
+def of_device(device: Device, precision: str) -> Calibration:
     """What the device's profile says of networks of any structure; without it, rows add up."""
-    told = device.profile.calibration if device.profile is not None else None
+    lines = device.profile.calibration.items() if device.profile is not None else ()
+    told = next((line for name, line in lines if name == precision), None)
     if told is None:
         return Calibration(line=Affine(a=0.0, b=1.0, c=0.0), note=UNCALIBRATED)
     line = Affine(a=told.a_ms, b=told.b, c=told.c, each=told.each_ms)

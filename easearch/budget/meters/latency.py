@@ -136,6 +136,6 @@ class Latency(LayerMeter):
     ) -> tuple[float, float]:
         # Best of several sessions, as calibration takes it; the floor is what its halves differ by.
         quiet = Quiet(self.device)
-        (timing,) = quiet.time([model], rounds=rounds, sessions=2 * SESSIONS, sample=sample)
+        (timing,) = quiet.time([model], rounds=rounds, sessions=SESSIONS, sample=sample)
         low, high = sorted(timing.halves_us)
         return timing.min_us / 1000, high / low - 1
