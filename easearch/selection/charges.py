@@ -160,9 +160,10 @@ class _Stock:
             if family not in self.families:
                 keys = [(kinds, tuple(row)) for row in columns.tolist()]
                 self.families[family] = keys
+                here = [self.graph.shape(layer) for layer in item]
                 for key in keys:
                     if key not in self.shapes:
-                        self.shapes[key] = self._shaped(item, key[1])
+                        self.shapes[key] = _shaped(here, key[1])
         return self.family[item]
 
     def _kind(self, layer: str) -> int:
@@ -170,13 +171,6 @@ class _Stock:
             bare = replace(self.graph.shape(layer), in_channels=0, out_channels=0)
             self.kinds[layer] = self.like.setdefault(bare, len(self.like))
         return self.kinds[layer]
-
-    def _shaped(self, item: Item, columns: Sequence[int]) -> tuple[Shape, ...]:
-        pairs = zip(item, columns[::2], columns[1::2], strict=True)
-        return tuple(
-            replace(self.graph.shape(layer), in_channels=ins, out_channels=outs)
-            for layer, ins, outs in pairs
-        )
 
     def _reach(self, item: Item) -> Reach:
         if item not in self.reached:
@@ -201,6 +195,11 @@ class _Stock:
             sums=_all_sums(added, len(kinds)),
             place=np.array(place if groups else [-1] * len(layouts), dtype=np.int64),
         )
+
+
+def _shaped(here: Sequence[Shape], columns: Sequence[int]) -> tuple[Shape, ...]:
+    pairs = zip(here, columns[::2], columns[1::2], strict=True)
+    return tuple(replace(shape, in_channels=ins, out_channels=outs) for shape, ins, outs in pairs)
 
 
 def _layouts(graph: Graph, layer: str) -> tuple[Layout, Layout]:
