@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from easearch.budget import LatencyTable, find_device, find_step
+from easearch.budget import LatencyTable, find_device
+from easearch.budget.devices import Profile
 from easearch.budget.devices.timing import Timing
 from easearch.budget.latency.rows import Row, describe, item_key, merge_rows, read_rows
 from easearch.errors import DeviceError
@@ -105,8 +106,9 @@ def test_progress_and_the_device_named(conv: Callable[..., Shape]) -> None:
             told = Timing(min_us=5.0, median_us=6.0, p90_us=7.0, runs=2, halves_us=(5.0, 5.0))
             return [told] * len(models)
 
-    find_step()
-    device = dataclasses.replace(find_device("host"), stopwatch=Counting())
+    # A step of its own: one measured beside other tests may be another, with other rows to time.
+    profile = Profile(name="counting", step=32)
+    device = dataclasses.replace(find_device("host"), stopwatch=Counting(), profile=profile)
     table = LatencyTable(device, progress=lambda done, total: seen.append((done, total)))
     table.rows([(conv(8, 4 * n, 4),) for n in range(1, 31)])
     assert seen[-1] == (30, 30)

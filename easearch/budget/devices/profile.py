@@ -20,7 +20,6 @@ from easearch.errors import DeviceError
 
 FILE, ROWS = "profile.yaml", "latency.csv"
 FOLDER_VARIABLE = "EASEARCH_BUDGETS"
-STEPS = (1, 2, 4, 8, 16, 32, 64)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -11,7 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from easearch.budget.latency.models import item_model
-from easearch.budget.latency.rows import DESCRIBED, Description, Item, Row, describe, item_key
+from easearch.budget.latency.rows import (
+    DESCRIBED,
+    NEEDED,
+    Description,
+    Item,
+    Row,
+    describe,
+    item_key,
+)
 from easearch.budget.store import write_atomic
 from easearch.errors import DeviceError, nearest
 from easearch.roles import PRECISIONS
@@ -45,7 +53,7 @@ def read_pasted(path: Path) -> list[Row]:
     lines = csv.reader(io.StringIO(text.replace("\0", "?")), dialect=_dialect(text))
     heads = [head.strip().lower() for head in next(lines, [])]
     times = [head for head in heads if head in TIMES]
-    lacking = [name for name in ("kind", "in", "out", "size") if name not in heads]
+    lacking = [name for name in NEEDED if name not in heads]
     if lacking or not times:
         wanted = ", ".join([*lacking, *([] if times else [f"a time ({', '.join(TIMES)})"])])
         raise DeviceError(

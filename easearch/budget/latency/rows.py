@@ -151,11 +151,10 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 def summarized(rows: Iterable[Row]) -> dict[str, float]:
-    """How many rows, how many kinds, and the median noise: for a line about a table."""
+    """How many rows, and the median noise: for a line about a table."""
     known = list(rows)
     return {
         "rows": len(known),
-        "kinds": len({row.description.kind for row in known}),
         "spread": statistics.median([row.spread for row in known]) if known else 0.0,
     }
 

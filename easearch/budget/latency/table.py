@@ -16,7 +16,7 @@ from pathlib import Path
 
 from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.timing import Progress, Timing
-from easearch.budget.latency.grid import Point, between, corners, family, moved, point
+from easearch.budget.latency.grid import TWO_WAYS, Point, between, corners, family, moved, point
 from easearch.budget.latency.kernels import FREE
 from easearch.budget.latency.models import item_model
 from easearch.budget.latency.quiet import BUSY, Quiet
@@ -100,9 +100,11 @@ class LatencyTable:
             found = self._told(wanted)
         else:
             made = {item: self._corners(item) for item in wanted}
-            self.measure([corner for parts in made.values() for corner in parts])
+            self._measure(
+                {key: corner for parts in made.values() for key, (corner, _) in parts.items()}
+            )
             found = {
-                item: sum(weight * self._us(corner) for corner, weight in parts.items())
+                item: sum(weight * self.known[key].min_us for key, (_, weight) in parts.items())
                 for item, parts in made.items()
             }
         return [found.get(item, 0.0) for item in items]
@@ -113,7 +115,10 @@ class LatencyTable:
         Raises:
             DeviceError: an item cannot be executed, or the device not be reached.
         """
-        keys = {item_key(item, self.precision): item for item in items if not is_free(item)}
+        paid = (item for item in items if not is_free(item))
+        self._measure({item_key(item, self.precision): item for item in paid}, again=again)
+
+    def _measure(self, keys: Mapping[str, Item], *, again: bool = False) -> None:
         self.used.update(keys)
         missing = {key: item for key, item in keys.items() if self._lacks(key, again)}
         done = 0
@@ -130,15 +135,13 @@ class LatencyTable:
     def _lacks(self, key: str, again: bool) -> bool:
         return key not in self.known or (again and self.known[key].spread > BUSY)
 
-    def _corners(self, item: Item) -> dict[Item, float]:
-        if item_key(item, self.precision) in self.known or point(item) is None:
-            return {item: 1.0}
-        return {moved(item, at): weight for at, weight in corners(item, self.step).items()}
-
-    def _us(self, item: Item) -> float:
+    def _corners(self, item: Item) -> dict[str, tuple[Item, float]]:
+        """Keys of the rows that make up an item, with their items and weights."""
         key = item_key(item, self.precision)
-        self.used.add(key)
-        return self.known[key].min_us
+        if key in self.known or point(item) is None:
+            return {key: (item, 1.0)}
+        parts = ((moved(item, at), weight) for at, weight in corners(item, self.step).items())
+        return {item_key(part, self.precision): (part, weight) for part, weight in parts}
 
     def _batches(self, missing: Mapping[str, Item]) -> Iterator[dict[Item, bytes]]:
         batch: dict[Item, bytes] = {}
@@ -202,7 +205,7 @@ class LatencyTable:
         )
         if row is not None or at is None:
             return row.min_us if row is not None else None
-        two_ways = item[0].kind in ("conv", "linear", "transposed")
+        two_ways = item[0].kind in TWO_WAYS
         known = self._families.get(describe(family(item), self.precision)._replace(groups=""), {})
         us = between(known, at, self.step, two_ways=two_ways)
         if us is None and len(item) > 1:
