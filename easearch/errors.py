@@ -34,6 +34,10 @@ class ScoringError(EasearchError, ValueError):
     """Batches, loss or criterion do not allow a score."""
 
 
+class ScoringWarning(UserWarning):
+    """A scoring whose outcome should not be trusted."""
+
+
 class FileFormatError(EasearchError, ValueError):
     """A saved file is damaged, incomplete, or not one of ours."""
 

@@ -135,10 +135,14 @@ Move = Widening | NewLayer
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """A move with its gain: predicted decrease of the mean loss (nats), at the move's own step."""
+    """A move with its gain: predicted decrease of the mean loss (nats), at the move's own step.
 
-    move: Widening
+    `interval` is the half width within which sampling leaves the gain (95 %); None: not known.
+    """
+
+    move: Move
     gain: float
+    interval: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 import torch.nn.functional as F
 from torch import nn
 
-from easearch.errors import ScoringError, nearest
+from easearch.errors import ScoringError, ScoringWarning, nearest
 from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
+from easearch.scoring.enough import Enough, Images
 from easearch.scoring.random import Random
 from easearch.scoring.scores import Scores
+from easearch.scoring.shuffled import Shuffled
 from easearch.scoring.splitting import Splitting
 
 CRITERIA: dict[str, Callable[..., Criterion]] = {
     "unit": Splitting,
-    "s2d": lambda **options: Splitting(scope="layer", solver="exact", **options),
+    "unit-signed": partial(Splitting, c=3.0),
+    "s2d": partial(Splitting, scope="layer", solver="exact"),
+    "fast": partial(Splitting, scope="layer", solver="rayleigh"),
+    "s3d": partial(Splitting, scope="layer", solver="exact", c=3.0),
     "random": Random,
+    "shuffled": lambda **options: Shuffled(of=Splitting(**options)),
 }
 """A criterion's name -> how it is made: `CRITERIA["unit"](step=0.02)`."""
 
@@ -53,6 +61,7 @@ def score(
     *,
     loss: Loss = F.cross_entropy,
     crossfit: bool = True,
+    images: Images | None = None,
 ) -> list[Candidate]:
     """What growth would be worth, candidate by candidate, best first.
 
@@ -64,16 +73,31 @@ def score(
         loss: `loss(outputs, targets)`, the mean over the samples.
         crossfit: directions and gains from different batches; False: both from all, for exact
             checks. A criterion that is passed as an object keeps its own setting.
+        images: samples to score on, over all ranks; "auto": as many as the gains need to be
+            stable; None: all.
 
     Returns:
         Candidates whose `gain` is the predicted decrease of the mean loss, in nats, at the move's
-        step.
+        step. Under torch.distributed every rank passes its own shard of the samples, and all ranks
+        return the same candidates.
+
+    Warns:
+        ScoringWarning: unseen samples show less than half of the gain that is claimed.
+
+    Raises:
+        ScoringError: batches or a loss that nothing can be scored with.
     """
     if isinstance(criterion, str):
         criterion = _named(criterion, crossfit=crossfit)
-    return criterion.score(model, graph, batches, loss)
+    if images is not None:
+        criterion = Enough(of=criterion, images=images)
+    found = criterion.score(model, graph, batches, loss)
+    doubt = getattr(found, "doubt", None)
+    if doubt is not None:
+        warnings.warn(doubt, ScoringWarning, stacklevel=2)
+    return found
 
 
 _named = criterion
 
-__all__ = ["CRITERIA", "Random", "Scores", "Splitting", "criterion", "score"]
+__all__ = ["CRITERIA", "Enough", "Random", "Scores", "Shuffled", "Splitting", "criterion", "score"]

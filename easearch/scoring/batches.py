@@ -1,17 +1,23 @@
-"""Batches for scoring: checked once, and parted into those that give directions and those that give
-gains.
+"""Batches for scoring: checked, cut small, and parted into those that give directions and those
+that give gains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from easearch.errors import ScoringError
-from easearch.roles import Batches
+from easearch.roles import Batches, Loss
+from easearch.scoring import shards
+
+MICRO = 32
+"""Samples that are worked on at once: their values stay in the caches (docs/methods.md, 5)."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,62 @@ class EveryOther:
         """The batches of this part, in their order."""
         for number, (inputs, targets) in enumerate(self.batches):
             if self.single:
-                half = slice(self.parity, None, 2)
-                yield _sliced(inputs, half), targets[half]
+                yield part_of(inputs, targets, slice(self.parity, None, 2))
             elif number % 2 == self.parity:
                 yield inputs, targets
+
+
+@dataclass(frozen=True)
+class Micro:
+    """The same samples, `size` at a time."""
+
+    batches: Batches
+    size: int = MICRO
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """The micro-batches in their order."""
+        for inputs, targets in self.batches:
+            yield from self.of(inputs, targets)
+
+    def of(self, inputs: Any, targets: Any) -> Iterator[tuple[Any, Any]]:
+        """One batch's."""
+        for start in range(0, samples_in(inputs, targets), self.size):
+            yield part_of(inputs, targets, slice(start, start + self.size))
+
+
+@dataclass(frozen=True)
+class First:
+    """The first `samples` samples; the last batch is cut where they end."""
+
+    batches: Batches
+    samples: int
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """The batches in their order."""
+        left = self.samples
+        for inputs, targets in self.batches:
+            size = samples_in(inputs, targets)
+            yield (inputs, targets) if size <= left else part_of(inputs, targets, slice(0, left))
+            left -= size
+            if left <= 0:
+                return
+
+
+def checked(batches: Batches) -> list[tuple[Any, Any]]:
+    """The first two batches, or the only one; none at all where another rank has some.
+
+    Raises:
+        ScoringError: no batches, or batches that can be iterated only once.
+    """
+    if iter(batches) is batches:
+        raise ScoringError(
+            "expected batches that can be iterated more than once (a list, a DataLoader), "
+            "got an iterator; pass list(batches)"
+        )
+    first = list(islice(batches, 2))
+    if not first:
+        raise ScoringError("expected at least one batch to score on, got none")
+    return first
 
 
 def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
@@ -41,29 +99,94 @@ def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
         ScoringError: no batches, batches that can be iterated only once, or too few samples to
             part.
     """
-    if iter(batches) is batches:
-        raise ScoringError(
-            "expected batches that can be iterated more than once (a list, a DataLoader), "
-            "got an iterator; pass list(batches)"
-        )
-    sizes = [len(targets) for _, targets in batches]
-    if not sizes:
-        raise ScoringError("expected at least one batch to score on, got none")
+    first = checked(batches)
     if not crossfit:
         return batches, batches
-    if sum(sizes) < 2:
+    single = len(first) == 1
+    if single and samples_in(*first[0]) < 2:
         raise ScoringError("cross-fitting needs two samples or more, got 1; pass crossfit=False")
-    single = len(sizes) == 1
     return EveryOther(batches, 0, single), EveryOther(batches, 1, single)
+
+
+def in_micro(batches: Batches, model: nn.Module, loss: Loss) -> Batches:
+    """The samples in micro-batches, where that leaves the mean loss as it is; else the batches.
+
+    A loss that is no plain mean over samples (weights by class, normalised a batch) or a network
+    that looks at the batch as a whole is scored on the batches as they come.
+    """
+    inputs, targets = checked(batches)[0]
+    samples = samples_in(inputs, targets)
+    if samples <= MICRO:
+        return batches
+    micro = Micro(batches)
+    try:
+        with torch.no_grad():
+            whole = float(loss(model(*called_with(inputs)), targets))
+            cut = sum(
+                float(loss(model(*called_with(x)), y)) * samples_in(x, y)
+                for x, y in micro.of(inputs, targets)
+            )
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return batches  # one of them cannot be cut; a fault of the whole shows when it is scored
+    exact = torch.finfo(_real(inputs)).eps
+    same = abs(cut / samples - whole) <= 100 * exact * max(abs(whole), 1e-3)
+    return micro if same else batches
 
 
 def first_inputs(batches: Batches) -> tuple[Any, ...]:
     """The first batch's inputs, as the model is called with them."""
-    inputs, _ = next(iter(batches))
+    return called_with(checked(batches)[0][0])
+
+
+def called_with(inputs: Any) -> tuple[Any, ...]:
+    """A batch's inputs, as the model is called with them."""
     return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
 
 
-def _sliced(inputs: Any, half: slice) -> Any:
-    if isinstance(inputs, tuple | list):
-        return tuple(_sliced(one, half) for one in inputs)
-    return inputs[half] if isinstance(inputs, Tensor) else inputs
+def samples_in(inputs: Any, targets: Any) -> int:
+    """How many samples a batch has: the length of its targets, else of its inputs.
+
+    Raises:
+        ScoringError: neither holds a tensor with samples along its first axis.
+    """
+    for tensor in (*_tensors(targets), *_tensors(inputs)):
+        if tensor.dim():
+            return len(tensor)
+    raise ScoringError(
+        "expected batches of (inputs, targets) with samples along the first axis of their tensors, "
+        f"got a {type(inputs).__name__} and a {type(targets).__name__}"
+    )
+
+
+def part_of(inputs: Any, targets: Any, rows: slice) -> tuple[Any, Any]:
+    """Some of a batch's samples; what has no sample axis stays whole."""
+    samples = samples_in(inputs, targets)
+    return _cut(inputs, rows, samples), _cut(targets, rows, samples)
+
+
+def everywhere(batches: Batches, device: torch.device) -> int:
+    """Samples on all ranks."""
+    return shards.total(sum(samples_in(x, y) for x, y in batches), device)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(one)
+
+
+def _cut(value: Any, rows: slice, samples: int) -> Any:
+    if isinstance(value, Tensor):
+        return value[rows] if value.dim() and len(value) == samples else value
+    if isinstance(value, dict):
+        return {key: _cut(one, rows, samples) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_cut(one, rows, samples) for one in value)
+    return value
+
+
+def _real(inputs: Any) -> torch.dtype:
+    """The floating type of the inputs; float32 where they are whole numbers."""
+    return next((t.dtype for t in _tensors(inputs) if t.is_floating_point()), torch.float32)

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 
 from easearch.errors import ScoringError
 from easearch.roles import Loss
+from easearch.scoring.batches import samples_in
 from easearch.scoring.wires import Wires
 from easearch.tracing.nodes import asks_for_form
 
@@ -79,7 +80,7 @@ class Capturer(fx.Interpreter):
         touched.
         """
         self._seen = {}
-        samples = len(targets)
+        samples = samples_in(inputs, targets)
         with torch.enable_grad():
             outputs = self.run(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
             mean = loss(outputs, targets)

@@ -1,55 +1,69 @@
-"""Splitting steepest descent: what one more copy of each channel would be worth.
+"""Splitting steepest descent: what more copies of each channel would be worth.
 
-A channel is replaced by two halves at `theta +- eps v`, v the eigenvector of the smallest
-eigenvalue of its splitting matrix. Published over the weights of one layer [Liu2019, eq. 5]; here,
-by default, over all that the channel owns and through everything it passes on its way to the linear
-readers (docs/methods.md, 3).
+A channel is replaced by offspring at `theta + eps delta_k` whose shares sum to one: two halves at
+`theta +- eps v`, v the eigenvector of the smallest eigenvalue of its splitting matrix [Liu2019, eq.
+5], or up to four of signed shares along both ends of the spectrum [Wu2020]. Published over the
+weights of one layer; here, by default, over all that the channel owns and through everything it
+passes on its way to the linear readers (docs/methods.md, 3).
 
 Departures from the papers, numbered:
 1. The scope is the whole unit, not the activation right behind the convolution (`scope="layer"` is
    as published).
-2. The gain is not `eps^2/2 lambda` but the finite-step decrease `-E<g, u(after) - u(before)>`
-   (docs/methods.md, 4), taken on batches that the direction has not seen.
+2. The gain is not `-eps^2/2 G` but the finite-step decrease `-E<g, u(after) - u(before)>`
+   (docs/methods.md, 4), taken on batches that the direction has not seen. By it, on the directions'
+   own batches, the best scheme of each number of offspring is chosen for every channel.
 3. The step is relative to the length of what the channel owns: convolutions before a norm have no
-   scale.
+   scale (`relative=False` is as published).
+4. Three offspring may go along both ends at once (signed.py, "mixed").
 
 [Liu2019] Liu, Wu, Wang. Splitting Steepest Descent for Growing Neural Architectures. NeurIPS 2019,
 arXiv:1910.02366. [Wang2019] Wang, Li, Wu, Chandra, Liu. Energy-Aware Neural Architecture
-Optimization with Fast Splitting Steepest Descent. arXiv:1910.03103.
+Optimization with Fast Splitting Steepest Descent. arXiv:1910.03103. [Wu2020] Wu, Ye, Lei, Lee, Liu.
+Steepest Descent Neural Architecture Optimization: Escaping Local Optimum with Signed Neural
+Splitting. arXiv:2003.10392.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
-from easearch.scoring.batches import first_inputs, parts
+from easearch.scoring.batches import first_inputs, in_micro, parts
 from easearch.scoring.capture import Capturer
-from easearch.scoring.eigen import SOLVERS, Ends
+from easearch.scoring.directions import descend, lockstep
+from easearch.scoring.eigen import Ends
+from easearch.scoring.evidence import Tally, rank_correlation
 from easearch.scoring.passes import Part, Passes
 from easearch.scoring.scope import Scope
 from easearch.scoring.scores import Scores, scoring_state
+from easearch.scoring.signed import schemes
+from easearch.scoring.trials import Trial, tried
 from easearch.scoring.unit import Unit
 from easearch.scoring.wires import Wires
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splitting:
-    """The splitting criterion: a scope, a solver, a step.
+    """The splitting criterion: a scope, a solver, a bound on shares, a step.
 
     Attributes:
-        scope: "unit", the whole channel-wise part over all that the channel owns; "layer", as
-            published.
-        solver: "lanczos", both ends of the spectrum in a few products; "exact", the whole matrix.
-        step: length of the displacement, relative to the norm of what the channel owns.
+        scope: "unit", the whole channel-wise part over all that the channel owns; "rows", the same
+            over its rows in the writers' weights alone; "layer", as published.
+        solver: "lanczos", both ends of the spectrum in a few products; "exact", the whole matrix;
+            "rayleigh", the published stochastic descent.
+        c: bound on the summed sizes of the shares; 1: positive splits in two [Liu2019], above:
+            signed ones in two, three and four [Wu2020], of which selection takes one a channel.
+        step: length of the displacement.
+        relative: whether the step is in units of the norm of what the channel owns.
         crossfit: directions from every other batch, gains from the rest; False: both from all.
         memory: bytes that may be kept of the batches between the solver's passes over the data;
             what does not fit is computed again in each.
@@ -57,14 +71,23 @@ class Splitting:
     """
 
     scope: Scope = "unit"
-    solver: Literal["lanczos", "exact"] = "lanczos"
+    solver: Literal["lanczos", "exact", "rayleigh"] = "lanczos"
+    c: float = 1.0
     step: float = 0.05
+    relative: bool = True
     crossfit: bool = True
     memory: float = 768e6
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no scoring can be made with."""
+        schemes(self.c)
+        if not 0 < self.step < float("inf"):
+            raise ScoringError(f"expected a step above 0, got {self.step}")
+
     def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
-        """A split of every channel of every growable group, best first.
+        """Splits of every channel of every growable group, best first: in two, and with `c` above 1
+        in three and four where that is worth more.
 
         Args:
             model: left bit-identical; scored in evaluation mode.
@@ -75,10 +98,12 @@ class Splitting:
         Raises:
             ScoringError: a loss that is not finite or not a scalar; batches that cannot be used.
         """
-        learning, judging = parts(batches, self.crossfit)
         # Before what overwrites its input is told not to: the program must know of it.
         wires = Wires(model, first_inputs(batches))
         with scoring_state(model):
+            if self.solver != "rayleigh":  # its steps are a batch each, as published
+                batches = in_micro(batches, model, loss)
+            learning, judging = parts(batches, self.crossfit)
             groups = [group for group in graph.growable if group.readers]
             units = [Unit(model, graph, group, self.scope, wires) for group in groups]
             units = [unit for unit in units if unit.slots]
@@ -88,40 +113,49 @@ class Splitting:
             capture = partial(_capturer(units, wires).capture, loss=loss)
             passes = Passes(capture, learning, self.memory)
             ends = self._directions(split, passes)
-            offsets = [_steps(unit, end, self.step) for unit, end in zip(units, ends, strict=True)]
-            claimed, samples = _gains(split, offsets, passes)
-            held_out, unseen = claimed, samples
+            trials = [
+                Trial.of(unit, end, self._lengths(unit), self.c)
+                for unit, end in zip(units, ends, strict=True)
+            ]
+            claimed = tried(split, trials, passes)
+            unseen = claimed
             if self.crossfit:
-                held_out, unseen = _gains(split, offsets, Passes(capture, judging, 0.0))
-        found = [
-            _candidate(unit, channel, offset, gain)
-            for unit, rows, gains in zip(units, offsets, held_out, strict=True)
-            for channel, (offset, gain) in enumerate(zip(rows, gains.tolist(), strict=True))
-        ]
-        total = sum(float(gains.sum()) for gains in claimed)
-        kept = sum(float(gains.sum()) for gains in held_out)
+                unseen = tried(split, trials, Passes(capture, judging, 0.0))
+        return self._scores(trials, claimed, unseen)
+
+    def _directions(self, split: list[Part], passes: Passes) -> list[Ends]:
+        generator = torch.Generator().manual_seed(self.seed)
+        if self.solver == "rayleigh":
+            return descend(split, passes, self.c > 1, generator)
+        return lockstep(split, passes, self.solver, generator)
+
+    def _lengths(self, unit: Unit) -> torch.Tensor:
+        """(C, 1): how far each channel's offspring may go."""
+        size = unit.theta.norm(dim=1, keepdim=True)
+        return self.step * (size if self.relative else torch.ones_like(size))
+
+    def _scores(self, trials: list[Trial], claimed: list[Tally], unseen: list[Tally]) -> Scores:
+        found: list[Candidate] = []
+        kept = total = 0.0
+        halves: list[torch.Tensor] = []
+        nothing: dict[str, str] = {}
+        for trial, own, other in zip(trials, claimed, unseen, strict=True):
+            chosen = trial.chosen(own.mean)
+            found += _candidates(trial, chosen, other)
+            total += float(own.mean[chosen].sum())
+            kept += float(other.mean[chosen].sum())
+            halves.append(other.halves[:, chosen])
+            if not bool(chosen.any()):
+                nothing[trial.unit.group.name] = trial.reason
+        samples = claimed[0].samples
+        pooled = torch.cat(halves, dim=1)
         return Scores(
             found,
-            images=samples + (unseen if self.crossfit else 0),
+            images=samples + (unseen[0].samples if self.crossfit else 0),
             held_out=kept / total if self.crossfit and total > 0 else None,
+            rank_correlation=rank_correlation(pooled[0], pooled[1]),
+            nothing=nothing,
         )
-
-    def _directions(self, parts: list[Part], passes: Passes) -> list[Ends]:
-        """Both ends of every channel's spectrum; all groups share each pass over the data."""
-        generator = torch.Generator().manual_seed(self.seed)
-        thetas = [part.unit.theta for part in parts]
-        solvers = [SOLVERS[self.solver](*theta.shape, theta, generator) for theta in thetas]
-        together = list(zip(parts, solvers, strict=True))
-        while not all(solver.done for solver in solvers):
-            busy = [(p, s, p.product(s.vectors())) for p, s in together if not s.done]
-            samples = 0
-            for batch in passes:
-                samples += batch.captured.samples
-                for part, _, product in busy:
-                    batch.multiply(part, product)
-            for _, solver, product in busy:
-                solver.advance(product.total() / samples)
-        return [solver.ends() for solver in solvers]
 
 
 def _capturer(units: list[Unit], wires: Wires) -> Capturer:
@@ -130,34 +164,22 @@ def _capturer(units: list[Unit], wires: Wires) -> Capturer:
     return Capturer(wires.model, values, gradients, wires)
 
 
-def _steps(unit: Unit, ends: Ends, step: float) -> Tensor:
-    """(C, D): `eps_c v_c`; zero where no direction lowers the loss (splitting stable)."""
-    eps = step * unit.theta.norm(dim=1, keepdim=True)
-    offsets = eps * ends.low_vectors
-    if not bool(torch.isfinite(offsets).all()):
-        raise ScoringError(
-            f"the splitting matrix of '{unit.group.name}' is not finite; check the weights"
-        )
-    return torch.where((ends.low < 0).to(offsets.device)[:, None], offsets, 0.0)
-
-
-def _gains(parts: list[Part], offsets: list[Tensor], passes: Passes) -> tuple[list[Tensor], int]:
-    """The finite-step gain (C,) of every channel of every unit, in nats, and the samples seen."""
-    totals = [torch.zeros(len(rows), dtype=torch.float64) for rows in offsets]
-    samples = 0
-    for batch in passes:
-        samples += batch.captured.samples
-        for part, rows, total in zip(parts, offsets, totals, strict=True):
-            theta = part.unit.theta
-            here = batch.here(part)
-            there = batch.phi(part, theta + rows)
-            back = batch.phi(part, theta - rows)
-            total -= (0.5 * (there - here) + 0.5 * (back - here)).cpu()
-    return [total / samples for total in totals], samples
-
-
-def _candidate(unit: Unit, channel: int, offset: Tensor, gain: float) -> Candidate:
-    """The split of one channel; worth nothing where unseen batches see no gain."""
-    offsets = (unit.offset(offset), unit.offset(-offset)) if bool(offset.any()) else ()
-    move = Split(group=unit.group.name, channel=channel, offsets=offsets)
-    return Candidate(move=move, gain=max(gain, 0.0))
+def _candidates(trial: Trial, chosen: torch.Tensor, unseen: Tally) -> Iterator[Candidate]:
+    """A channel's splits, of every number of offspring that is worth its channels; the silent one,
+    worth nothing, where there is none.
+    """
+    gains, intervals = unseen.mean.tolist(), unseen.interval.tolist()
+    group = trial.unit.group.name
+    for channel in range(trial.unit.width):
+        schemes_chosen = chosen[:, channel].nonzero()[:, 0].tolist()
+        for number in schemes_chosen:
+            shares, offsets = trial.offspring(number, channel)
+            interval = intervals[number][channel]
+            yield Candidate(
+                move=Split(group=group, channel=channel, shares=shares, offsets=offsets),
+                # Unseen samples that see no gain do not make a loss of what may be left undone.
+                gain=max(gains[number][channel], 0.0),
+                interval=interval if interval < float("inf") else None,
+            )
+        if not schemes_chosen:
+            yield Candidate(move=Split(group=group, channel=channel), gain=0.0, interval=0.0)

@@ -44,6 +44,49 @@ def test_promise_smooth(name: str, scope: str) -> None:
         assert kept(model, graph, candidate) / candidate.gain == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("scope", ["unit", "rows"])
+def test_promise_signed(name: str, scope: str) -> None:
+    """Signed splits in two, three and four, within 5 % for every candidate of weight: among them
+    every number of offspring, and each gains more than fewer do.
+    """
+    model = trained(name)
+    graph = ea.trace(model, sample())
+    how = ea.Splitting(scope=scope, c=3.0, step=0.004, crossfit=False)
+    found = ea.score(model, graph, batches(), how)
+    worth = [c for c in found if c.gain > 0.1 * found[0].gain]
+    assert {len(c.move.shares) for c in worth} == {2, 3, 4}
+    for candidate in worth:
+        assert kept(model, graph, candidate) / candidate.gain == pytest.approx(1, abs=0.05)
+    alternatives: dict[tuple[str, int], list[ea.Candidate]] = {}
+    for candidate in found:
+        place = candidate.move.group, candidate.move.channel
+        alternatives.setdefault(place, []).append(candidate)
+    for own in alternatives.values():
+        sizes = [len(c.move.shares) for c in sorted(own, key=lambda c: c.gain)]
+        assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_signed_splits_are_worth_at_least_positive_ones(name: str) -> None:
+    """What c = 1 leaves stable has a gain at c = 3 [Wu2020]."""
+    model = trained(name)
+    graph = ea.trace(model, sample())
+
+    def gains(c: float) -> dict[tuple[str, int], float]:
+        how = ea.Splitting(solver="exact", c=c, step=0.01, crossfit=False)
+        best: dict[tuple[str, int], float] = {}
+        for one in ea.score(model, graph, batches(), how):
+            place = one.move.group, one.move.channel
+            best[place] = max(best.get(place, 0.0), one.gain)
+        return best
+
+    positive, signed = gains(1.0), gains(3.0)
+    assert positive.keys() == signed.keys()
+    assert all(signed[place] >= 1.9 * gain for place, gain in positive.items() if gain > 1e-6)
+    assert all(gain > 0 for gain in signed.values())
+
+
 @pytest.mark.parametrize("name", KINKED)
 def test_promise_kinked(name: str) -> None:
     """On networks with kinks the ranks agree."""
