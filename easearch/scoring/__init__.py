@@ -17,6 +17,11 @@ from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
 from easearch.scoring.enough import Enough, Images
+from easearch.scoring.firefly import Firefly
+from easearch.scoring.gradmax import GradMax
+from easearch.scoring.mixed import Mixed
+from easearch.scoring.net2net import Net2Net
+from easearch.scoring.neurons import Neurons
 from easearch.scoring.random import Random
 from easearch.scoring.scores import Scores
 from easearch.scoring.shuffled import Shuffled
@@ -28,6 +33,11 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
     "s2d": partial(Splitting, scope="layer", solver="exact"),
     "fast": partial(Splitting, scope="layer", solver="rayleigh"),
     "s3d": partial(Splitting, scope="layer", solver="exact", c=3.0),
+    "neurons": Neurons,
+    "gradmax": GradMax,
+    "net2net": Net2Net,
+    "mixed": Mixed,
+    "firefly": Firefly,
     "random": Random,
     "shuffled": lambda **options: Shuffled(of=Splitting(**options)),
 }

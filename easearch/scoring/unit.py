@@ -29,7 +29,7 @@ from easearch.tracing import KINDS, Role
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Run:
+class Run:
     """One evaluation of a unit: what is given, and what has been worked out."""
 
     own: Mapping[str, Tensor]
@@ -58,16 +58,16 @@ class Unit(Rows):
         self.layers = tuple(subgraph(graph, group, scope))
         self._inside = {layer.name for layer in self.layers}
         owners = self.layers
-        if scope == "layer":
+        if scope != "unit":
             owners = tuple(layer for layer in self.layers if layer.name in group.writers)
-        # As published, a layer's own splitting matrix is over its weights alone.
-        super().__init__(model, graph, group, owners, ("weight",) if scope == "layer" else None)
+        # As published, a splitting matrix is over the weights alone.
+        super().__init__(model, graph, group, owners, None if scope == "unit" else ("weight",))
         self.exits = tuple(exits(graph, group, scope, self.layers, self.wires))
         self.entrances = tuple(dict.fromkeys(self._entrances()))
 
     def phi(self, parameters: Mapping[str, Tensor], captured: Captured) -> Tensor:
         """(C,): `<g, u_c>` summed over the batch, with these parameters for the group's own."""
-        run = _Run(own=parameters, edges=captured.values)
+        run = Run(own=parameters, edges=captured.values)
         for layer in self.layers:
             run.values[layer.name] = self._value(layer, run)
         return self.inner(run.values, captured)
@@ -83,7 +83,7 @@ class Unit(Rows):
 
     def replay(self, layer: Layer, edges: Mapping[Edge, Any]) -> Tensor:
         """One layer's output, given all that comes into it."""
-        run = _Run(own={}, edges=edges)
+        run = Run(own={}, edges=edges)
         result: Tensor = self._called(self.wires.node(layer), self._mixes(layer), run)
         return result
 
@@ -157,7 +157,7 @@ class Unit(Rows):
         """Whether its inputs are taken as they are, even where they are the group's own."""
         return KINDS[layer.kind].role is Role.MIXES
 
-    def _value(self, layer: Layer, run: _Run) -> Tensor:
+    def _value(self, layer: Layer, run: Run) -> Tensor:
         node, mixes = self.wires.node(layer), self._mixes(layer)
         sources = node.all_input_nodes
         if layer.kind == "activation" and torch.is_grad_enabled() and len(sources) == 1:
@@ -175,7 +175,7 @@ class Unit(Rows):
             result = bend(result, z, ((0.0, along(1 - slope, z, layer.out_axis)),))
         return result
 
-    def _called(self, node: fx.Node, mixes: bool, run: _Run) -> Any:
+    def _called(self, node: fx.Node, mixes: bool, run: Run) -> Any:
         """A node on its operands' values, wherever they come from."""
         args = fx.node.map_arg(node.args, lambda source: self._operand(source, node, mixes, run))
         kwargs = fx.node.map_arg(
@@ -183,7 +183,7 @@ class Unit(Rows):
         )
         return self.wires.call(node, args, kwargs, run.own)
 
-    def _operand(self, source: fx.Node, consumer: fx.Node, mixes: bool, run: _Run) -> Any:
+    def _operand(self, source: fx.Node, consumer: fx.Node, mixes: bool, run: Run) -> Any:
         name = self.wires.names[source]
         if source.op == "get_attr":
             return self._detached(self.wires.tensor(source, run.own))

@@ -48,7 +48,7 @@ def test_scoring(name: str, criterion: str) -> None:
     assert [c.gain for c in found] == sorted((c.gain for c in found), reverse=True)
     assert {c.move.group for c in found} <= {g.name for g in graph.growable}
     again = ea.score(model, graph, batches(), criterion)
-    assert [(c.gain, c.move.channel) for c in again] == [(c.gain, c.move.channel) for c in found]
+    assert [(c.gain, c.move.channels) for c in again] == [(c.gain, c.move.channels) for c in found]
 
 
 def test_exporting(tmp_path: Path) -> None:

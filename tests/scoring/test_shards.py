@@ -18,7 +18,7 @@ import torch
 import easearch as ea
 
 RANKS = 2
-CASES = ("unit", "unit-signed", "fast")
+CASES = ("unit", "unit-signed", "fast", "neurons", "firefly")
 WORKER = """
 import json, sys
 import torch, torch.distributed as dist
@@ -90,11 +90,10 @@ def test_all_ranks_hold_what_one_process_finds(tmp_path: Path, case: str) -> Non
     assert one == other
     alone = scored(case, None)
     assert one["images"] == alone["images"] == 128
-    if case == "fast":  # its steps are a batch each: another order of them ends elsewhere
+    if case in ("fast", "firefly"):  # steps are a batch each: another order of them ends elsewhere
         return
-    gains = {(g, *c): gain for g, c, gain in alone["rows"]}  # type: ignore[attr-defined]
-    for group, channels, gain in one["rows"] if case == "unit" else []:  # type: ignore[attr-defined]
-        assert gain == pytest.approx(gains[group, *channels], rel=1e-3, abs=1e-9)
+    found, expected = ([gain for _, _, gain in told["rows"]] for told in (one, alone))  # type: ignore
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-9)
     assert one["held_out"] == pytest.approx(alone["held_out"], rel=0.02)
 
 
