@@ -26,9 +26,11 @@ from easearch.growth.loop import Grower
 from easearch.growth.state import State
 from easearch.growth.training import Quality, evaluate
 from easearch.preflight.ready import Ready
+from easearch.recipe import built_criterion
 from easearch.reporting import write_report
-from easearch.roles import Bound, Meter
-from easearch.scoring import criterion
+from easearch.reporting.digits import trust
+from easearch.roles import Bound, Criterion, Meter
+from easearch.scoring import Enough
 from easearch.selection import selector
 
 LOOKS = 3
@@ -71,7 +73,7 @@ class Assembly:
             state=state,
             sample=self.sample.to(self.device),
             feed=self.feed,
-            criterion=criterion(recipe.growth.criterion, step=recipe.growth.step),
+            criterion=self._criterion(),
             selector=selector(recipe.growth.selector),
             bounds=bounds,
             meters=meters,
@@ -85,6 +87,22 @@ class Assembly:
         certificate = self._certified(grower, bounds)
         quality = evaluate(grower.state.model, self.feed.test())
         return self._finished(grower, seed, bounds, meters, certificate, quality)
+
+    def _criterion(self) -> Criterion:
+        """The recipe's; with `images: auto` on as many as it needs, and what that took is told."""
+        growth = self.recipe.growth
+        made = built_criterion(growth)
+        if growth.images != "auto":
+            return made
+        most = self.feed.scoring(0).samples
+
+        def told(found: Any) -> None:
+            again = min(2 * found.images, most)
+            why = trust(found.held_out, found.rank_correlation)
+            text = f"scored again on {again:,} images: on {found.images:,} of them {why}"
+            self.watch(Note(text=text))
+
+        return Enough(of=made, told=told)
 
     def _verify(self, bounds: Sequence[Bound]) -> Callable[[Graph], dict[str, float]]:
         """Measured over allowed cost of a whole network, for limits that have to be measured."""

@@ -16,6 +16,8 @@ SCORED_AT_ONCE = 64
 
 CALIBRATING = 256
 """Training images that set the ranges of an int8 file."""
+SEARCHED = 4096
+"""Training images on which steps are searched, at most: a mean loss needs no more."""
 
 
 def data_of(recipe: Recipe) -> Dataset:
@@ -59,12 +61,14 @@ class DataFeed:
         return self._training.at(epoch)
 
     def scoring(self, epoch: int) -> Batches:
-        """`growth.images` training samples, drawn anew for each growth; at most half of the set."""
+        """`growth.images` training samples, drawn anew for each growth; at most half of the set,
+        and all of that half for "auto", which takes from it what it needs.
+        """
         return self._plain(self.dataset.train.take(self._drawn(epoch)[: self._images]))
 
     def searching(self, epoch: int) -> Batches:
-        """As many others."""
-        drawn = self._drawn(epoch)[self._images : 2 * self._images]
+        """As many others, 4,096 at most."""
+        drawn = self._drawn(epoch)[self._images : self._images + min(self._images, SEARCHED)]
         return self._plain(self.dataset.train.take(drawn))
 
     def calibrating(self) -> Batches:
@@ -81,7 +85,8 @@ class DataFeed:
 
     @property
     def _images(self) -> int:
-        return min(self.recipe.growth.images, len(self.dataset.train) // 2)
+        half, wanted = len(self.dataset.train) // 2, self.recipe.growth.images
+        return half if wanted == "auto" else min(wanted, half)
 
     @property
     def _training(self) -> Batches:

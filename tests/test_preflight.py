@@ -15,11 +15,13 @@ import easearch as ea
 from easearch.budget import Budget, find_meter
 from easearch.budget.slips import Reach
 from easearch.errors import BudgetError, DeviceError, RecipeError
+from easearch.feed import DataFeed, data_of
 from easearch.growth.events import Event, Note
 from easearch.growth.growing import Growing
 from easearch.preflight.plan import Preflight, plan
 from easearch.preflight.reach import check_floors, filled, unreachable, widest
 from easearch.preflight.ready import make_ready
+from easearch.preflight.timing import attempts
 from easearch.roles import Bound, Range
 from easearch.selection.options import stride
 
@@ -196,6 +198,49 @@ def test_what_a_run_takes_is_what_it_will_take(found: Preflight, tmp_path: Path)
     for one in found.limits:
         assert one.seed == costs[0][one.meter]
         assert one.expected == pytest.approx(costs[1][one.meter], rel=0.25)
+
+
+def test_images_that_are_not_known_yet_are_planned_for_the_most(tmp_path: Path) -> None:
+    """No run with "auto" takes more than its plan says, and the plan says that it is the most."""
+    growth = {**recipe().growth.model_dump(), "images": "auto"}
+    asked = recipe(
+        growth=growth, data={"name": "fashion-mnist-mini", "size": 14, "validation": 0.7}
+    )
+    looked = plan(asked)
+    takes = looked.estimate
+    assert (takes.at_most, takes.images) == (True, 1500)
+    assert dict(looked.cost_rows())["scoring"].startswith("up to ")
+    assert dict(looked.cost_rows())["time in all"].startswith("up to ")
+    assert any("1,500 a growth at most" in note for note in looked.notes)
+    run = ea.grow(asked, tmp_path / "run")
+    assert run.summary["compute"]["scoring"] <= 1.2 * takes.compute["scoring"]
+    assert run.summary["compute"]["search"] == pytest.approx(takes.compute["search"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("most", "tries"), [(500, [500]), (1024, [1024]), (3000, [1024, 2048, 3000])]
+)
+def test_auto_tries_twice_as_many_each_time(most: int, tries: list[int]) -> None:
+    assert attempts(most) == tries
+
+
+def test_a_feed_keeps_what_is_searched_on_apart() -> None:
+    """For any number of images, and for "auto", which offers half and searches on 4,096 at most."""
+    for images, scored, searched in (
+        (100, 100, 100),
+        (4200, 4200, 4096),
+        (9000, 4500, 4096),
+        ("auto", 4500, 4096),
+    ):
+        growth = {**recipe().growth.model_dump(), "images": images}
+        data = {"name": "fashion-mnist-mini", "size": 14}
+        asked = recipe(growth=growth, data=data)
+        feed = DataFeed(dataset=data_of(asked), recipe=asked, device="cpu")
+        one, other = feed.scoring(1), feed.searching(1)
+        assert (one.samples, other.samples) == (scored, searched)
+        seen = {tuple(x.flatten().tolist()) for x in one.images.x}
+        found = [tuple(x.flatten().tolist()) in seen for x in other.images.x]
+        assert sum(found) <= 0.01 * len(found)  # some pictures are twice in the set
 
 
 def test_the_printed_plan_names_everything(found: Preflight) -> None:

@@ -10,10 +10,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from easearch.errors import RecipeError
-from easearch.recipe import Recipe, parse_overrides
+from easearch.recipe import GrowthPart, Recipe, built_criterion, parse_overrides
+from easearch.recipe.scored import options_of
 from easearch.roles import Range
+from easearch.scoring import CRITERIA
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 BUDGETS = Path(__file__).parent.parent / "budgets"
@@ -63,6 +66,22 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("model.name", "mine:", ["model.name: expected package.module:factory, got 'mine:'"]),
         ("model.name", "os.path", ["model.name: unknown model"]),
         ("growth.criterion", "units", ["growth.criterion: ", "did you mean 'unit'?"]),
+        ("growth.criterion", 3, ["growth.criterion: expected a name or {name: unit", "got 3"]),
+        ("growth.criterion.cc", 3, ["growth.criterion.cc: unknown option of unit", "mean 'c'?"]),
+        ("growth.criterion.nme", "fast", ["growth.criterion.nme: ", "did you mean 'name'?"]),
+        ("growth.criterion.name", "fats", ["growth.criterion.name: ", "did you mean 'fast'?"]),
+        ("growth.criterion.c", "three", ["growth.criterion.c: expected a valid number, got 'thr"]),
+        ("growth.criterion.c", True, ["growth.criterion.c: expected a number, got true"]),
+        ("growth.criterion.c", 0.5, ["growth.criterion.c: expected c", "1 or more, got 0.5"]),
+        ("growth.criterion.step", 0, ["growth.criterion.step: expected a step above 0"]),
+        ("growth.criterion.scope", "row", ["growth.criterion.scope: expected 'unit', 'rows' or"]),
+        ("growth.criterion", {"name": "shuffled", "of": 1}, ["growth.criterion.of: unknown opt"]),
+        ("growth.images", "all", ["growth.images: expected a whole number of images", "'all'"]),
+        ("growth.images", 0, ["growth.images: expected a whole number", "or auto, got 0"]),
+        ("growth.images", True, ["growth.images: expected a whole number"]),
+        ("growth.images", 2.5, ["growth.images: expected a whole number", "got 2.5"]),
+        ("growth.layers", 1, ["growth.layers: the criterion 'unit' finds no new layers; say cri"]),
+        ("growth.layers", -1, ["growth.layers: expected a value greater than or equal to 0"]),
         ("growth.selector", "greed", ["growth.selector: ", "did you mean 'greedy'?"]),
         ("growth.stages", [0.6, 0.4], ["growth.stages: expected increasing", "got [0.6, 0.4]"]),
         ("growth.stages", [0.4, 0.9], ["growth.stages: ", "end in 1.0"]),
@@ -89,6 +108,7 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("seed", -1, ["seed: expected a value greater than or equal to 0, got -1"]),
         ("seed.x", 1, ["seed: expected a valid integer, got {'x': 1}"]),
         ("sweep", {"growth.stage.0": {"low": 0, "high": 1}}, ["sweep.growth.stage.0", "'stages'"]),
+        ("sweep", {"growth.criterion.cc": {"low": 1, "high": 3}}, ["criterion.cc", "mean 'c'?"]),
         ("sweep", {"growth.stages.9": {"low": 0, "high": 1}}, ["sweep.growth.stages.9: "]),
         ("sweep", {"training.rate": {"lo": 0, "high": 1}}, ["sweep.training.rate.lo: unknown key"]),
         ("sweep", {"training.rate": {"low": 2, "high": 1}}, ["sweep.training.rate: expected"]),
@@ -297,3 +317,44 @@ def test_widths_of_groups_are_read_and_come_back(tmp_path: Path) -> None:
     ]
     (tmp_path / "again.yaml").write_text(recipe.dump())
     assert Recipe.load(tmp_path / "again.yaml").growth == recipe.growth
+
+
+def test_a_criterion_is_a_name_or_a_name_with_options(tmp_path: Path) -> None:
+    """In a file, over what it extends, by an override, by a sweep; and it comes back."""
+    base = write(tmp_path, "base.yaml", growth={**BASE["growth"], "criterion": "s2d"})
+    (tmp_path / "top.yaml").write_text("extends: base.yaml\ngrowth: {criterion: {step: 0.1}}\n")
+    top = Recipe.load(tmp_path / "top.yaml")
+    assert top.growth.criterion == {"name": "s2d", "step": 0.1}
+    (tmp_path / "word.yaml").write_text("extends: top.yaml\ngrowth: {criterion: fast}\n")
+    assert Recipe.load(tmp_path / "word.yaml").growth.criterion == "fast"
+    for path, name in ((base, "s2d"), (write(tmp_path), "unit")):
+        found = Recipe.load(path, {"growth.criterion.c": 3})
+        assert found.growth.criterion == {"name": name, "c": 3.0}
+        assert found.changed({"growth.criterion.c": 2}).growth.criterion == {"name": name, "c": 2.0}
+        assert found.changed({"growth.criterion": "fast"}).growth.criterion == "fast"
+        made = built_criterion(found.growth)
+        assert (made.c, made.step) == (3.0, found.growth.step)  # type: ignore[attr-defined]
+        (tmp_path / "again.yaml").write_text(found.dump())
+        assert Recipe.load(tmp_path / "again.yaml") == found
+    assert built_criterion(top.growth).step == 0.1  # type: ignore[attr-defined]
+    assert Recipe.load(base, {"growth.criterion": {"name": "unit"}}).growth.criterion == "unit"
+    sweep = {
+        "growth.criterion.c": {"low": 1.0, "high": 3.0},
+        "growth.images": {"choices": ["auto"]},
+    }
+    swept = Recipe.load(base, {"sweep": sweep})
+    tried = swept.changed({"growth.criterion.c": 1.5, "growth.images": "auto", "sweep": {}})
+    assert tried.growth.criterion == {"name": "s2d", "c": 1.5}
+    assert tried.growth.images == "auto"
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_every_criterion_can_be_asked_for_and_its_options_are_known(name: str) -> None:
+    growth = Recipe.model_validate({**BASE, "name": "x", "growth": {**BASE["growth"]}}).growth
+    assert hasattr(built_criterion(growth.model_copy(update={"criterion": name})), "score")
+    for option, kind in options_of(name).items():
+        assert kind is not None, option
+        with pytest.raises(ValidationError):
+            GrowthPart.model_validate({"criterion": {"name": name, option: object()}})
+    with pytest.raises(ValidationError, match="unknown option"):
+        GrowthPart.model_validate({"criterion": {"name": name, "nothing_such": 1}})

@@ -14,6 +14,7 @@ from easearch.cli.measure import measure
 from easearch.cli.plan import plan
 from easearch.cli.profile import profile
 from easearch.cli.report import report
+from easearch.cli.score import score
 from easearch.cli.sweep import sweep
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     check: "easearch check mobilenet_v1 --input 3x32x32",
     measure: "easearch measure mobilenet_v1 --set width=0.5 --input 1x28x28",
     profile: "easearch profile mobilenet_v1 --device pi5 --ssh pi@raspberry",
+    score: "easearch score runs/first --images auto",
     export: "easearch export runs/first --out model.onnx",
     report: "easearch report runs/first",
     sweep: "easearch sweep recipes/quickstart.yaml --trials 10 --out runs/sweep",

@@ -69,6 +69,7 @@ class Step:
     loss_before: float
     loss_after: float
     moves: int
+    """On channels; new layers are told apart."""
     solver: str
     gap: float
     binding: str | None
@@ -76,6 +77,10 @@ class Step:
     held_out: float | None
     """Gain on unseen batches over the gain claimed on their own; None: not cross-fitted."""
     images: int
+    rank_correlation: float | None = None
+    """Of the gains on two disjoint halves of the unseen batches (Spearman's); None: not known."""
+    layers: tuple[str, ...] = ()
+    """Behind which layers new ones were put."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock of score, select, search, surgery."""
 

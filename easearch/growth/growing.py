@@ -19,6 +19,7 @@ class Growing:
         width_step: new widths are multiples of it.
         widths: group name -> the widths that it may take. Ceilings hold in every growth, floors in
             the last.
+        layers: new layers a growth at most, where the criterion finds some.
     """
 
     stages: tuple[float, ...]
@@ -26,6 +27,7 @@ class Growing:
     line_search: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
     width_step: int
     widths: Mapping[str, Range] = field(default_factory=dict)
+    layers: int = 0
 
     def ranges(self, stage: int, seed: Mapping[str, int]) -> dict[str, Range]:
         """The widths that a stage allows; before the last, floors are a fraction of the way from

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -20,10 +21,11 @@ from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
 from easearch.growth.growing import Growing
+from easearch.growth.planning import Growth, affordable
 from easearch.growth.state import Clock, State
-from easearch.growth.surgery import apply
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
-from easearch.moves import Move, Plan
+from easearch.growth.verifying import verified
+from easearch.moves import Plan
 from easearch.roles import Bound, Criterion, Meter, Selector
 from easearch.tracing import trace
 
@@ -100,20 +102,22 @@ class Grower:
                 state.model, before, self.feed.scoring(epoch), F.cross_entropy
             )
         self.compute.scoring += work.macs
+        if (doubt := getattr(scores, "doubt", None)) is not None:
+            self.watch(Note(text=f"growth {stage + 1}: {doubt}"))
         clock.lap("score")
         self.watch(Phase(name="select"))
         bounds = [self._stage_bound(bound, stage, tighter) for bound in self.bounds]
-        plan = self._verified(scores, bounds, stage)
+        growth = self._planned(scores, bounds, stage)
+        plan = growth.plan
         clock.lap("select")
-        self.watch(Phase(name="grow", detail=f"{len(plan.moves)} channels"))
+        self.watch(Phase(name="grow", detail=str(growth)))
         searching = self.feed.searching(epoch)
         with counted() as work:
-            tried = self._line_search(plan.moves, searching)
+            tried = self._line_search(growth, searching)
         self.compute.search += work.macs
         clock.lap("search")
         factor = min((f for f, _ in tried if f), key=dict(tried).__getitem__, default=0.0)
-        moves = [move.scaled(factor) for move in plan.moves]
-        state.model, state.optimizer = apply(state.model, before, moves, state.optimizer)
+        state.model, state.optimizer = growth.of(state.model, before, factor, state.optimizer)
         state.graph = trace(state.model, self.sample)
         state.stage = len(self.steps) + 1
         clock.lap("surgery")
@@ -127,18 +131,20 @@ class Grower:
             costs_before={m.name: self._price(m, before) for m in self.meters},
             costs_after={m.name: self._price(m, state.graph) for m in self.meters},
             limits={bound.meter.name: bound.limit for bound in bounds},
-            promised=plan.gain,
+            promised=growth.gain,
             kept=loss_before - kept_loss,
             factor=factor,
             line_search=tuple(sorted(tried)),
             loss_before=loss_before,
             loss_after=evaluate(state.model, searching).loss,
             moves=len(plan.moves),
+            layers=tuple(one.move.behind for one in growth.layers if one.move.deepens),
             solver=plan.solver,
             gap=plan.gap,
             binding=plan.binding,
             shadow_price=max((price.shadow_price for price in plan.prices), default=0.0),
             held_out=getattr(scores, "held_out", None),
+            rank_correlation=getattr(scores, "rank_correlation", None),
             images=getattr(scores, "images", 0),
             seconds=clock.laps,
         )
@@ -146,44 +152,46 @@ class Grower:
         self.steps.append(step)
         self.watch(step)
 
-    def _verified(self, scores: Any, bounds: Sequence[Bound], stage: int) -> Plan:
-        """A plan; the last one is measured as a whole first, and chosen again if it would miss a
-        limit.
+    def _planned(self, scores: Any, bounds: Sequence[Bound], stage: int) -> Growth:
+        """What to grow; the last plan is measured as a whole, and chosen again if it would miss a
+        limit. Where none keeps it, new layers are given up first.
         """
-        chosen, graph = list(bounds), self.state.graph
+        layers, graph = getattr(scores, "layers", ()), self.state.graph
+        chosen, deep = affordable(layers, graph, bounds, self.growing.layers)
+        if self.growing.layers and not chosen:
+            why = "none was found" if not layers else f"{len(layers)} were found, too dear or vain"
+            self.watch(Note(text=f"growth {stage + 1}: no new layer came in: {why}"))
         ranges = self.growing.ranges(stage, self._seed_widths)
-        for _ in range(4):
-            plan = self.selector.select(scores, graph, chosen, self.growing.width_step, ranges)
-            if stage < len(self.growing.at) - 1:
-                return plan
-            over = self.verify(graph.with_widths(plan.widths))
-            worst = max(over.values(), default=0.0)
-            if worst <= 1.0:
-                return plan
-            self.watch(
-                Note(
-                    text="measured as a whole, with a safety margin, the first choice of widths "
-                    f"was {100 * (worst - 1):.1f} % over the limit; it was made again with a "
-                    "tighter one"
-                )
-            )
-            chosen = [
-                replace(
-                    b, limit=self._floor(b, b.limit / max(over.get(b.meter.name, 0.0) * 1.005, 1.0))
-                )
-                for b in chosen
-            ]
-        return plan
+        step = self.growing.width_step
 
-    def _line_search(self, moves: Sequence[Move], batches: Any) -> list[tuple[float, float]]:
+        def choose(graph: Graph, within: Sequence[Bound]) -> Plan:
+            return self.selector.select(scores, graph, within, step, ranges)
+
+        if stage < len(self.growing.at) - 1:
+            return Growth(layers=chosen, deep=deep, plan=choose(deep, bounds))
+        plan, holds = self._verified(partial(choose, deep), deep, bounds)
+        if chosen and not holds:
+            chosen, deep = (), graph
+            plan, _ = self._verified(partial(choose, deep), deep, bounds)
+        return Growth(layers=chosen, deep=deep, plan=plan)
+
+    def _verified(
+        self, choose: Callable[[Sequence[Bound]], Plan], graph: Graph, bounds: Sequence[Bound]
+    ) -> tuple[Plan, bool]:
+        return verified(
+            choose,
+            bounds,
+            {bound.meter.name: self._price(bound.meter, graph) for bound in bounds},
+            lambda plan: self.verify(graph.with_widths(plan.widths)),
+            lambda text: self.watch(Note(text=text)),
+        )
+
+    def _line_search(self, growth: Growth, batches: Any) -> list[tuple[float, float]]:
         """(factor, loss) for the silent growth and every factor."""
         state = self.state
         tried = [(0.0, evaluate(state.model, batches).loss)]
-        for factor in self.growing.line_search:
-            if not moves:
-                break
-            wider = apply(state.model, state.graph, [move.scaled(factor) for move in moves])
-            loss = evaluate(wider, batches).loss
+        for factor in () if growth.empty else self.growing.line_search:
+            loss = evaluate(growth.of(state.model, state.graph, factor), batches).loss
             tried.append((factor, loss if loss == loss else float("inf")))
         return tried
 

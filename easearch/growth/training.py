@@ -22,6 +22,9 @@ from torch.optim import SGD, Optimizer
 from easearch.roles import Batches
 from easearch.tracing.program import evaluating
 
+RECALIBRATED = 4096
+"""Samples that tell the mean and the variance of a channel well enough."""
+
 
 class Feed(Protocol):
     """Where a run's samples come from. Every pass over one of these gives the same batches."""
@@ -145,13 +148,19 @@ def _outputs(model: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Tenso
 
 
 def recalibrate(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> None:
-    """Measure the running statistics of every batch norm anew, as plain means over the batches."""
+    """Measure the running statistics of every batch norm anew, as plain means over the batches, as
+    many as it takes for `RECALIBRATED` samples.
+    """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     with evaluating(model), _cumulative(norms), torch.no_grad():
         for norm in norms:  # the norms alone: dropout would add its noise to them
             norm.train()
-        for inputs, _ in batches:
+        seen = 0
+        for inputs, targets in batches:
             model(inputs)
+            seen += len(targets)
+            if seen >= RECALIBRATED:
+                return
 
 
 @contextmanager

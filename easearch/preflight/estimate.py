@@ -29,7 +29,7 @@ from easearch.preflight.timing import (
     scored,
     step_peak_mb,
 )
-from easearch.scoring import criterion
+from easearch.recipe import built_criterion
 from easearch.selection import selector
 
 WHOLES = 2
@@ -50,6 +50,10 @@ class Estimate:
     """Where it trains: `cpu`, or the name of the GPU."""
     cores: int
     threads: int
+    images: int
+    """Samples that one scoring takes."""
+    at_most: bool
+    """Whether it may do with fewer: time and compute are then the most that it can take."""
     share: float
     """Of one core, that the timed steps had: well below 1 on a busy machine."""
 
@@ -72,7 +76,7 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
     """
     run = _Run(ready, stages)
     models = {k: run.model(k) for k in sorted({0, len(stages) - 1, len(stages)})}
-    rule = criterion(ready.recipe.growth.criterion, step=ready.recipe.growth.step)
+    rule = built_criterion(ready.recipe.growth)
     paces = [pace_of(one, run.graphs[k], ready.feed, ready.training) for k, one in models.items()]
     found = [
         scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < len(stages)
@@ -98,6 +102,8 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
         device=torch.cuda.get_device_name() if ready.device == "cuda" else "cpu",
         cores=_cores(),
         threads=torch.get_num_threads(),
+        images=ready.feed.scoring(0).samples,
+        at_most=ready.recipe.growth.images == "auto",
         share=min(one.share for one in paces),
     )
 

@@ -111,10 +111,14 @@ class Preflight:
     def cost_rows(self) -> list[tuple[str, str]]:
         """What the run takes: a row a part, the total, memory and multiply-adds."""
         takes = self.estimate
-        rows = [(part, duration(seconds)) for part, seconds in takes.seconds.items()]
-        rows.append(("time in all", duration(takes.total)))
-        rows.append(("peak memory", quantity(takes.memory_mb * 1e6, "bytes")))
-        rows.append(("compute", prefixed(takes.compute["total"], "MACs")))
+        most = "up to " if takes.at_most else ""
+        rows = [
+            (part, (most if part == "scoring" else "") + duration(seconds))
+            for part, seconds in takes.seconds.items()
+        ]
+        rows.append(("time in all", most + duration(takes.total)))
+        rows.append(("peak memory", most + quantity(takes.memory_mb * 1e6, "bytes")))
+        rows.append(("compute", most + prefixed(takes.compute["total"], "MACs")))
         return rows
 
     def sentences(self) -> list[str]:
@@ -182,9 +186,24 @@ def plan(
         growths=ready.growing.at,
         width_step=ready.growing.width_step,
         estimate=takes,
-        notes=(*ready.notes, *_busy(takes)),
+        notes=(*ready.notes, *_not_foreseen(ready, takes), *_busy(takes)),
         took=time.perf_counter() - began,
     )
+
+
+def _not_foreseen(ready: Ready, takes: Estimate) -> list[str]:
+    """What a run decides on its way."""
+    told = []
+    if takes.at_most:
+        told.append(
+            f"scoring takes as many images as it needs, {takes.images:,} a growth at most: time, "
+            "memory and compute are told for the most"
+        )
+    if ready.growing.layers:
+        told.append(
+            "new layers are not foreseen: where they come in, less of the limits is left for widths"
+        )
+    return told
 
 
 def _busy(takes: Estimate) -> list[str]:

@@ -70,7 +70,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
         DeviceError: the device, or its profile, cannot price the network.
     """
     started = time.perf_counter()
-    device, factory = _training_device(recipe), own_factory(recipe)
+    device, factory = training_device(recipe), own_factory(recipe)
     watch(Phase(name="load", detail=recipe.data.name))
     data = data_of(recipe)
     seed = seed_of(recipe, factory, data)
@@ -159,6 +159,7 @@ def _growing(recipe: Recipe, graph: Graph, budget: Budget, watch: Watcher) -> Gr
         line_search=part.line_search,
         width_step=step,
         widths=resolved({name: one.range for name, one in part.widths.items()}, graph),
+        layers=part.layers,
     )
 
 
@@ -178,7 +179,12 @@ def _meters(recipe: Recipe, bounds: Sequence[Bound], graph: Graph) -> tuple[list
     return list(meters.values()), untold
 
 
-def _training_device(recipe: Recipe) -> str:
+def training_device(recipe: Recipe) -> str:
+    """Where a recipe trains: `cpu` or `cuda`.
+
+    Raises:
+        RecipeError: it asks for a CUDA device, and there is none.
+    """
     there = torch.cuda.is_available()
     if recipe.device == "cuda" and not there:
         raise RecipeError("device: expected a CUDA device, got none; say `device: cpu` or `auto`")

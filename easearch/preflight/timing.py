@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from easearch.growth.training import Training, evaluate, train_epoch
 from easearch.moves import Candidate
 from easearch.record import peak_memory_mb
 from easearch.roles import Criterion
+from easearch.scoring.enough import FIRST
 
 REPEATS = 3
 LONG = 0.4
@@ -106,7 +108,7 @@ def scored(
     model: nn.Module, graph: Graph, feed: DataFeed, criterion: Criterion
 ) -> tuple[Scored, list[Candidate]]:
     """What scoring the network on all of `growth.images` takes, from two smaller ones; the
-    candidates of the larger.
+    candidates of the larger. For "auto" the most: every attempt, up to all samples that there are.
     """
     batches = feed.scoring(0)
     sizes = sorted({min(number, len(batches)) for number in (FEW, MORE)})
@@ -118,14 +120,29 @@ def scored(
         seconds.append(spent)
         work.append(done)
         peaks.append(peak_mb(feed.device))
-    whole = [_line(sizes, values, len(batches)) for values in (seconds, work)]
+    tries = [len(batches)]
+    if feed.recipe.growth.images == "auto":
+        tries = [math.ceil(n / batches.batch_size) for n in attempts(batches.samples)]
+    whole = [sum(_line(sizes, values, n) for n in tries) for values in (seconds, work)]
+    # What a criterion keeps between its passes is bounded; the rest does not grow with the samples.
+    kept = float(getattr(criterion, "memory", math.inf)) / 1e6
     found = Scored(
         macs=Compute.macs_of(graph),
         seconds=whole[0],
         work=whole[1],
-        peak_mb=_line(sizes, peaks, len(batches)) if len(sizes) > 1 else peaks[0],
+        peak_mb=min(_line(sizes, peaks, len(batches)), peaks[-1] + kept)
+        if len(sizes) > 1
+        else peaks[0],
     )
     return found, scores
+
+
+def attempts(most: int) -> list[int]:
+    """Samples of every attempt that "auto" makes at most (`easearch.scoring.enough`)."""
+    found = [min(FIRST, most)]
+    while found[-1] < most:
+        found.append(min(2 * found[-1], most))
+    return found
 
 
 def peak_mb(device: str) -> float:

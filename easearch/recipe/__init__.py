@@ -15,6 +15,7 @@ from easearch.recipe.parts import (
 )
 from easearch.recipe.reading import parse_overrides
 from easearch.recipe.recipe import Recipe
+from easearch.recipe.scored import built_criterion, name_and_options
 from easearch.recipe.section import Limit, Number, Part, Whole
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Recipe",
     "TrainingPart",
     "Whole",
+    "built_criterion",
+    "name_and_options",
     "parse_overrides",
     "seed_arguments",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from easearch.errors import BudgetError, EasearchError
 from easearch.factories import FORM, is_import_path
+from easearch.recipe.scored import checked_criterion, name_and_options, offers_layers
 from easearch.recipe.section import Limit, Number, Part, Whole, fault, known
 from easearch.roles import Range
 
@@ -147,10 +148,20 @@ class WidthsPart(Part):
         return Range(low=self.min, high=self.max, fixed=self.locked)
 
 
+def _images(said: Any) -> Any:
+    if said == "auto" or (isinstance(said, int) and not isinstance(said, bool) and said >= 1):
+        return said
+    raise fault(f"expected a whole number of images, 1 or more, or auto, got {said!r}")
+
+
 class GrowthPart(Part):
     """When the network grows, how far, and by which rules."""
 
-    criterion: str = Field(default="unit", description="scores channels; `unit` predicts best")
+    criterion: Annotated[str | dict[str, Any], PlainValidator(checked_criterion)] = Field(
+        default="unit",
+        description="scores channels; `unit` predicts best. With options of its own: "
+        "`{name: unit, c: 3.0}`",
+    )
     selector: str = Field(default="exact", description="chooses among them; `exact` proves it")
     stages: tuple[Number, ...] = Field(
         default=(0.33, 0.67, 1.0),
@@ -163,11 +174,13 @@ class GrowthPart(Part):
         description="when each growth happens: fractions of the epochs, increasing; done by 0.4, "
         "because channels that come late stay twins of their parents",
     )
-    images: Whole = Field(
+    images: Annotated[int | Literal["auto"], BeforeValidator(_images)] = Field(
         default=1024,
-        ge=1,
         description="training images that score channels; more are better and slower: directions "
-        "found on few of them are noise",
+        "found on few of them are noise. auto: as many as it takes for them not to be",
+    )
+    layers: Whole = Field(
+        default=0, ge=0, description="new layers a growth at most, of a criterion that finds some"
     )
     step: Number = Field(
         default=0.05, gt=0, description="displacement of an offspring over its parent's norm"
@@ -189,16 +202,23 @@ class GrowthPart(Part):
         "`locked`; of several that match, later ones count. Floors hold after the last growth",
     )
 
-    @field_validator("criterion", "selector")
+    @field_validator("selector")
     @classmethod
-    def _check_name(cls, name: str, info: Any) -> str:
-        if info.field_name == "criterion":
-            from easearch.scoring import CRITERIA
-
-            return known("criterion", name, CRITERIA)
+    def _check_selector(cls, name: str) -> str:
         from easearch.selection import SELECTORS
 
         return known("selector", name, SELECTORS)
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        from easearch.scoring import CRITERIA
+
+        name, _ = name_and_options(self.criterion)
+        if self.layers and not offers_layers(name):
+            able = [one for one in CRITERIA if offers_layers(one)]
+            told = f"say criterion: {able[0]}" if able else "leave it out"
+            raise fault(f"the criterion '{name}' finds no new layers; {told}", "layers")
+        return self
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:

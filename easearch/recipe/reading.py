@@ -11,6 +11,8 @@ import yaml
 
 from easearch.errors import RecipeError, nearest
 
+SHORT: dict[tuple[str, ...], str] = {("growth", "criterion"): "name"}
+"""Fields that may be a word in place of keys, and the key that the word is the value of."""
 Default = Callable[[Sequence[str]], Any]
 """The value that stands at a path of keys when nothing is said of it."""
 
@@ -53,8 +55,9 @@ def put(values: dict[str, Any], dotted: str, value: Any, *, default: Default, so
     keys, now = dotted.split("."), values
     for done, key in enumerate(keys[:-1], start=1):
         slot = _slot(now, key, dotted, source)
-        if isinstance(now, dict) and now.get(key) is None:
-            now[key] = default(keys[:done])
+        if isinstance(now, dict):
+            there = now.get(key)
+            now[key] = default(keys[:done]) if there is None else _in_full(keys[:done], there)
         now = now[slot]
     now[_slot(now, keys[-1], dotted, source)] = copy.deepcopy(value)
 
@@ -84,17 +87,27 @@ def _existing(file: Path, where: str, what: str = "file") -> Path:
     raise RecipeError(f"{before}no {what} at {file}; {nearest(file.name, there)}")
 
 
-def _laid_over(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_over(
+    base: dict[str, Any], values: Mapping[str, Any], at: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Mappings merge, everything else is replaced; null takes away what the base says."""
     result = dict(base)
     for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
-            result[key] = _laid_over(base[key], value)
+        path = (*at, str(key))
+        under = _in_full(path, base.get(key))
+        if isinstance(value, Mapping) and isinstance(under, dict):
+            result[key] = _laid_over(under, value, path)
         elif value is None:
             result.pop(key, None)
         else:
             result[key] = value
     return result
+
+
+def _in_full(path: Sequence[str], value: Any) -> Any:
+    """A value with its keys, where it may be a word in their place."""
+    short = SHORT.get(tuple(path))
+    return {short: value} if short is not None and isinstance(value, str) else value
 
 
 def _slot(now: Any, key: str, dotted: str, source: str) -> Any:

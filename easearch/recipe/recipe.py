@@ -23,6 +23,7 @@ from easearch.recipe.parts import (
 )
 from easearch.recipe.reading import gathered, put
 from easearch.recipe.schema import default_at
+from easearch.recipe.scored import name_and_options, options_of
 from easearch.recipe.section import Part, Whole, fault
 from easearch.recipe.sentences import sentence
 
@@ -105,6 +106,9 @@ def _check_field(recipe: Recipe, dotted: str) -> None:
         values["model"]["arguments"] = dict.fromkeys(seed_arguments(recipe.model.name))
     elif dotted.startswith("model.arguments."):  # what a user's factory can take is not known yet
         return
+    if dotted.startswith("growth.criterion."):
+        name, _ = name_and_options(recipe.growth.criterion)
+        values["growth"]["criterion"] = dict.fromkeys(["name", *options_of(name)])
     now: Any = values
     for key in dotted.split("."):
         names = [str(i) for i in range(len(now))] if isinstance(now, list) else now

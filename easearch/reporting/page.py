@@ -21,6 +21,7 @@ from easearch.reporting.tables import (
     facts_tables,
     machine_of,
     rounds_table,
+    trusted,
 )
 from easearch.reporting.widths import widths
 
@@ -57,6 +58,7 @@ def render(run: RunFolder) -> str:
         layers=layers(run.layers),
         rounds=rounds(run.steps),
         rounds_table=rounds_table(run.steps, run.facts) if run.steps else None,
+        trusted=trusted(run.steps),
         certificate=certificate_table(run.certificate) if run.certificate else None,
         machine=machine_of(run.certificate) if run.certificate else "",
         evidence=evidence_table(run.evidence) if run.evidence else None,

@@ -18,6 +18,7 @@ from easearch.reporting.digits import (
     quantity,
     sentence,
     significant,
+    trust,
 )
 from easearch.reporting.files import Arm, Certificate, Certified, Evidence, Facts
 
@@ -61,14 +62,18 @@ def _within(row: Certified) -> str:
 def rounds_table(steps: Sequence[Step], facts: Facts) -> Table:
     """A row a growth round: when, how much, and what held it back."""
     meters = [meter for meter in facts.limits if all(meter in step.costs_after for step in steps)]
+    ranked = any(step.rank_correlation is not None for step in steps)
+    deeper = any(step.layers for step in steps)
     return Table(
         columns=(
             "",
             "epoch",
             "moves",
+            *(["new layers"] if deeper else []),
             *map(meter_title, meters),
             "held by",
             "held out",
+            *(["halves agree"] if ranked else []),
             "scored on",
         ),
         rows=tuple(
@@ -76,14 +81,22 @@ def rounds_table(steps: Sequence[Step], facts: Facts) -> Table:
                 f"growth {step.round}",
                 str(step.epoch),
                 count(step.moves),
+                *([count(len(step.layers))] if deeper else []),
                 *(_change(step, meter, facts.limits[meter].unit) for meter in meters),
                 meter_title(step.binding) if step.binding else "nothing",
                 _or_none(step.held_out, lambda v: percent(v, 0)),
+                *([_or_none(step.rank_correlation, "{:.2f}".format)] if ranked else []),
                 f"{count(step.images)}{SPACE}images",
             )
             for step in steps
         ),
     )
+
+
+def trusted(steps: Sequence[Step]) -> tuple[str, ...]:
+    """A sentence a round: how far its scoring can be trusted; none where it does not say."""
+    told = ((step.round, trust(step.held_out, step.rank_correlation)) for step in steps)
+    return tuple(f"Growth {number}: {text}." for number, text in told if text)
 
 
 def _change(step: Step, meter: str, unit: str) -> str:

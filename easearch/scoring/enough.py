@@ -13,15 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
-from easearch.scoring.batches import First, checked
-from easearch.scoring.shards import alone
+from easearch.scoring.batches import First, checked, samples_in
+from easearch.scoring.shards import alone, total
 
 FIRST = 1024
 """Samples that "auto" begins with."""
@@ -61,9 +62,19 @@ class Enough:
             found = self.of.score(model, graph, own, loss)
             if self.images != "auto" or getattr(found, "held_out", None) is None:
                 return found
-            ended = getattr(found, "images", 0) < wanted
-            if ended or getattr(found, "stable", True):
+            if getattr(found, "stable", True) or not self._more(batches, wanted // ranks):
                 return found
             if self.told is not None:
                 self.told(found)
             wanted *= 2
+
+    @staticmethod
+    def _more(batches: Batches, samples: int) -> bool:
+        """Whether any rank has more samples than so many."""
+        seen, device = 0, torch.device("cpu")
+        for inputs, targets in batches:
+            seen += samples_in(inputs, targets)
+            device = next((t.device for t in (inputs, targets) if isinstance(t, Tensor)), device)
+            if seen > samples:
+                break
+        return total(seen > samples, device) > 0

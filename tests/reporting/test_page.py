@@ -124,6 +124,9 @@ def test_every_number_that_matters_is_on_the_page(run: Path) -> None:
         expected += [significant(step["promised"]), significant(step["kept"])]
         expected += [percent(step["kept"] / step["promised"], 0), str(step["moves"])]
         expected += [f"{significant(step['loss_after'])} taken", percent(step["held_out"], 0)]
+        trusted = f"unseen images show {percent(step['held_out'], 0)} of the claimed gain"
+        expected.append(f"Growth {step['round']}: {trusted}, halves agree 0.93.")
+    expected += ["new layers", "halves agree"]
     for row in evidence()["rows"]:
         expected += [row["arm"], percent(row["accuracy_mean"])[:4], percent(row["accuracy_std"])]
     for group, width in STAGES[0].items():
@@ -244,3 +247,14 @@ def test_the_measured_cost_stands_beside_the_predicted_curve(run: Path) -> None:
     proof = certificate()["proofs"][0]
     share = percent(proof["measured"] / proof["limit"], 0)
     assert f"latency, measured {share}" in page_of(run).text
+
+
+def test_a_run_of_an_earlier_version_has_no_columns_for_what_it_did_not_write(run: Path) -> None:
+    rows = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    old = [{k: v for k, v in r.items() if k not in ("rank_correlation", "layers")} for r in rows]
+    (run / "steps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old))
+    text = page_of(run).text
+    assert "is damaged" not in text
+    assert "halves agree" not in text.replace("Halves agree:", "")
+    assert "new layers" not in text
+    assert "Growth 1: unseen images show" in text
