@@ -16,7 +16,7 @@ from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
 from easearch.scoring import shards
 
-MICRO = 32
+MICRO = 64
 """Samples that are worked on at once: their values stay in the caches (docs/methods.md, 5)."""
 
 

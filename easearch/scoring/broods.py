@@ -23,7 +23,7 @@ from easearch.moves import NewNeuron, Offset
 from easearch.roles import Loss
 from easearch.scoring import shards
 from easearch.scoring.capture import Capturer
-from easearch.scoring.evidence import Tally
+from easearch.scoring.evidence import Tally, completed
 from easearch.scoring.nursery import Nursery, Seen, Table, tensor_numbers
 from easearch.scoring.passes import Capture, Passes
 from easearch.scoring.wires import Wires
@@ -170,7 +170,7 @@ def judged(broods: Sequence[Brood], passes: Passes) -> list[Tally]:
     device = broods[0].rows.device
     tallies = [Tally(len(brood), device=device) for brood in broods]
 
-    def work() -> list[Tensor]:
+    def work() -> None:
         for batch in passes:
             for brood, tally in zip(broods, tallies, strict=True):
                 gains = torch.zeros(len(brood), dtype=torch.float64, device=device)
@@ -182,11 +182,8 @@ def judged(broods: Sequence[Brood], passes: Passes) -> list[Tally]:
                     out = brood.out[rows]
                     gains[rows] = -(wanted[: len(out)] * out).sum(1).double()
                 tally.add(gains, batch.captured.samples)
-        return [tensor for tally in tallies for tensor in tally.tensors()]
 
-    sums = shards.together(work, device)
-    for number, tally in enumerate(tallies):
-        tally.take(sums[4 * number : 4 * number + 4])
+    completed(tallies, work, device)
     return tallies
 
 

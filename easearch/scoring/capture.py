@@ -18,6 +18,7 @@ from torch import Tensor, fx, nn
 from easearch.errors import ScoringError
 from easearch.roles import Loss
 from easearch.scoring.batches import samples_in
+from easearch.scoring.folding import Folded, active, folds
 from easearch.scoring.wires import Wires
 from easearch.tracing.nodes import asks_for_form
 
@@ -74,12 +75,14 @@ class Capturer(fx.Interpreter):
         self._wanted = frozenset(values)
         self._differentiated = frozenset(gradients)
         self._seen: dict[Edge, Any] = {}
+        self._folds = folds(self.wires, self._wanted | self._differentiated)
+        self._folded: dict[fx.Node, Folded] = {}
 
     def capture(self, inputs: Any, targets: Any, loss: Loss) -> Captured:
         """One forward and one backward pass. Parameters' `.grad` and the random state are not
         touched.
         """
-        self._seen = {}
+        self._seen, self._folded = {}, active(self.wires, self._folds)
         samples = samples_in(inputs, targets)
         with torch.enable_grad():
             outputs = self.run(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
@@ -102,7 +105,10 @@ class Capturer(fx.Interpreter):
         edges = {source: self._edge(source, consumer, n) for source in n.all_input_nodes}
         args = fx.node.map_arg(n.args, lambda source: edges[source])
         kwargs = fx.node.map_arg(n.kwargs, lambda source: edges[source])
-        if n.op in ("placeholder", "output"):
+        if n in self._folded:
+            # The convolution hands its input on; at the norm both are done.
+            result = self._folded[n](*edges.values())
+        elif n.op in ("placeholder", "output"):
             result = getattr(self, n.op)(n.target, args, kwargs)
         else:
             result = self.wires.call(n, args, kwargs, {})

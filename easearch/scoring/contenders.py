@@ -9,7 +9,7 @@ new layer's second half.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -28,7 +28,7 @@ from easearch.tracing import KINDS, Role
 class Stretches(Rows):
     """What every channel of a group has in given tensors, whichever axis it is."""
 
-    def __init__(self, width: int, slots: tuple[Slot, ...], tensors: dict[str, Tensor]) -> None:
+    def __init__(self, width: int, slots: tuple[Slot, ...], tensors: Mapping[str, Tensor]) -> None:
         self.width, self.slots = width, slots
         self.held = {slot.key: tensors[slot.key].detach() for slot in slots}
 
@@ -164,7 +164,7 @@ def _layer(
     )
 
     def build(numbers: Tensor) -> list[Move]:
-        row, bias, column = numbers.split([length, 1, length], dim=1)
+        row, bias, column = torch.split(numbers, [length, 1, length], dim=1)
         into = {"weight": row.reshape(-1, *shape), "bias": bias[:, 0]}
         out = {"weight": column.reshape(-1, *shape).movedim(0, 1)}
         return [replace(move, hidden=len(numbers), into=into, out=out)]
@@ -198,7 +198,7 @@ def _by_slot(rows: Rows, theta: Tensor | None) -> Iterator[tuple[Tensor, bool]]:
     sizes = [
         slot.taps * rows.held[slot.key].movedim(slot.axis, 0)[0].numel() for slot in rows.slots
     ]
-    for slot, own in zip(rows.slots, theta.split(sizes, dim=1), strict=True):
+    for slot, own in zip(rows.slots, torch.split(theta, sizes, dim=1), strict=True):
         yield own, rows.held[slot.key].dim() == 1
 
 

@@ -23,7 +23,11 @@ def lockstep(
 ) -> list[Ends]:
     """By products with the matrix of all samples, in as many passes as the slowest group takes."""
     thetas = [part.unit.theta for part in parts]
-    solvers = [SOLVERS[solver](*theta.shape, theta, generator) for theta in thetas]
+    flat = [part.unit.flat for part in parts]
+    solvers = [
+        SOLVERS[solver](*theta.shape, theta, generator, start)
+        for theta, start in zip(thetas, flat, strict=True)
+    ]
     expected: int | None = None
     while not all(one.done for one in solvers):
         busy = [(p, s) for p, s in zip(parts, solvers, strict=True) if not s.done]

@@ -4,11 +4,14 @@ disjoint halves says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from scipy.special import stdtrit
 from torch import Tensor
+
+from easearch.errors import ScoringError
+from easearch.scoring.shards import together
 
 
 class Tally:
@@ -71,6 +74,27 @@ class Tally:
         spread = self._squares - 2 * mean * self._crossed + mean.square() * self._counts[2]
         error = (spread.clamp(min=0) * blocks / (blocks - 1)).sqrt() / total
         return error * float(stdtrit(blocks - 1, 0.975))
+
+
+def completed(tallies: Sequence[Tally], work: Callable[[], None], device: torch.device) -> None:
+    """Fill the tallies by `work`, and add up what all ranks have filled in theirs.
+
+    Raises:
+        ScoringError: no samples came, on any rank; or what the work raises.
+    """
+
+    def filled() -> list[Tensor]:
+        work()
+        return [tensor for tally in tallies for tensor in tally.tensors()]
+
+    sums = together(filled, device)
+    for number, tally in enumerate(tallies):
+        tally.take(sums[4 * number : 4 * number + 4])
+    if tallies and tallies[0].samples == 0:
+        raise ScoringError(
+            "expected the same batches at every pass, got none at a later one; pass a list, or a "
+            "loader that does not run out"
+        )
 
 
 def rank_correlation(one: Tensor, other: Tensor) -> float | None:

@@ -11,8 +11,8 @@ Departures from the paper, numbered:
 1. A split goes along `+-delta` (its first order cancels, as in [Liu2019]) over all that the channel
    owns, and the bound is relative to its length: convolutions before a norm have no scale.
 2. Numbers are learned in units of their bounds, by RMSprop with one square for all numbers of a
-   direction and a rate that falls with the root of the steps; a step is a micro-batch. Splits begin on
-   their bound in a random direction: at zero they are at rest, and the loss is even in them.
+   direction and a rate that falls with the root of the steps; a step is a micro-batch. Splits begin
+   on their bound in a random direction: at zero they are at rest, and the loss is even in them.
 3. New neurons begin with columns of zero, on which their first step depends on the data alone, and
    with the norms' statistics that the data give them (births.py).
 4. Gains are taken on samples that the directions have not seen; what is claimed on their own is

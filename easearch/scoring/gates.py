@@ -22,7 +22,7 @@ from easearch.roles import Batches, Loss
 from easearch.scoring import shards
 from easearch.scoring.batches import First, samples_in
 from easearch.scoring.births import measured
-from easearch.scoring.evidence import Tally
+from easearch.scoring.evidence import Tally, completed
 from easearch.scoring.overgrown import Overgrown
 from easearch.scoring.pool import Pool
 
@@ -105,7 +105,7 @@ class Gates:
         whole, middle = Tally(size, device=device), Tally(size, device=device)
         half = sorted(points)[len(points) // 2]
 
-        def work() -> list[Tensor]:
+        def work() -> None:
             for inputs, targets in batches:
                 total = numbers.new_zeros(size)
                 samples = samples_in(inputs, targets)
@@ -116,11 +116,8 @@ class Gates:
                     if point == half:
                         middle.add(own * samples, samples)
                 whole.add(total * samples, samples)
-            return [*whole.tensors(), *middle.tensors()]
 
-        sums = shards.together(work, device)
-        whole.take(sums[:4])
-        middle.take(sums[4:])
+        completed([whole, middle], work, device)
         return whole, middle
 
     def _at(self, numbers: Tensor, gate: float, inputs: Any, targets: Any) -> Tensor:

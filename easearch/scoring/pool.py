@@ -110,7 +110,7 @@ class Pool:
         """Every block with its numbers (K, D), and which candidate is its first."""
         first = 0
         sizes = [block.candidates * block.width for block in self.blocks]
-        for block, own in zip(self.blocks, numbers.split(sizes), strict=True):
+        for block, own in zip(self.blocks, torch.split(numbers, sizes), strict=True):
             yield block, own.view(block.candidates, block.width), first
             first += block.candidates
 

@@ -20,11 +20,14 @@ from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """The group's rows in a parameter: `stretches` of (first row, rows a channel) along `axis`."""
+    """The group's rows in a parameter: `stretches` of (first row, rows a channel) along `axis`;
+    whether a row has a number for every input (`mixes`).
+    """
 
     key: str
     axis: int
     stretches: tuple[tuple[int, int], ...]
+    mixes: bool = False
 
     @property
     def taps(self) -> int:
@@ -52,6 +55,27 @@ class Rows:
     def theta(self) -> Tensor:
         """(C, D): what every channel owns."""
         return self.pack(self.held)
+
+    @property
+    def flat(self) -> Tensor:
+        """(C, D): one at the weights of the inputs, zero elsewhere. What has passed an activation
+        has a mean, nearly the same in every channel: the flat direction is close to where inputs
+        are largest, and a solver does well to begin there (reports/scoring/README.md).
+        """
+        mixed = {slot.key for slot in self.slots if slot.mixes}
+        return self.pack({k: torch.full_like(t, float(k in mixed)) for k, t in self.held.items()})
+
+    def few(self, channels: Tensor) -> Rows | None:
+        """The same for some of the channels, as if there were no others; None unless every
+        parameter is the group's alone, a row a channel.
+        """
+        whole = {slot.key: slot.axis == 0 and slot.stretches == ((0, 1),) for slot in self.slots}
+        if not all(whole[key] and len(t) == self.width for key, t in self.held.items()):
+            return None
+        rows = object.__new__(Rows)  # nothing is looked up in the model again
+        rows.width, rows.slots = len(channels), self.slots
+        rows.held = {key: t.index_select(0, channels) for key, t in self.held.items()}
+        return rows
 
     def pack(self, values: Mapping[str, Tensor]) -> Tensor:
         """Whole parameters by name -> (C, D)."""
@@ -122,4 +146,5 @@ def _slots(
             if held.rows is None or not wanted or held.path in seen or held.path not in parameters:
                 continue
             seen.add(held.path)
-            yield Slot(key=held.path, axis=held.rows, stretches=stretches)
+            mixes = held.columns is not None
+            yield Slot(key=held.path, axis=held.rows, stretches=stretches, mixes=mixes)

@@ -12,7 +12,11 @@ from easearch.scoring.capture import Edge
 from easearch.scoring.wires import Wires
 from easearch.tracing.nodes import asks_for_form
 
-Scope = Literal["unit", "layer"]
+Scope = Literal["unit", "rows", "layer"]
+"""How far a channel is followed, and what of it may move: "unit", to its linear readers, over all
+that it owns; "rows", as far, over its rows in the writers' weights alone; "layer", as published, to
+the writer's own activation, over the same rows.
+"""
 
 
 def subgraph(graph: Graph, group: ChannelGroup, scope: Scope) -> Iterator[Layer]:
@@ -40,7 +44,7 @@ def _published_chain(graph: Graph, writer: str) -> Iterator[str]:
 def exits(
     graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...], wires: Wires
 ) -> Iterator[Edge]:
-    """Unit scope: every reader's input edges. Layer scope: the end of every writer's chain."""
+    """Layer scope: the end of every writer's chain. Else every reader's input edges."""
     inside = {layer.name for layer in layers}
     if scope == "layer":
         ends = (
@@ -70,13 +74,20 @@ def into(graph: Graph, wires: Wires, node: fx.Node) -> Iterator[tuple[str, fx.No
             yield from into(graph, wires, source)
 
 
-def per_channel(inner: Tensor, graph: Graph, layer: Layer, group: ChannelGroup) -> Tensor:
-    """Sum over all but the group's channels in a value of the layer's shape: (C,)."""
-    axis = layer.out_axis
-    columns = inner.sum(dim=[other for other in range(inner.dim()) if other != axis])
-    total = columns.new_zeros(group.width)
+def per_channel(
+    inner: Tensor, graph: Graph, layer: Layer, group: ChannelGroup, by_sample: bool = False
+) -> Tensor:
+    """Sum over all but the group's channels in a value of the layer's shape: (1, C); (N, C) if
+    `by_sample`, where samples are along the first axis.
+    """
+    axis, first = layer.out_axis, 1 if by_sample else 0
+    over = [other for other in range(first, inner.dim()) if other != axis]
+    columns = inner.sum(dim=over) if over else inner
+    if not by_sample:
+        columns = columns[None]
+    total = columns.new_zeros(len(columns), group.width)
     for segment, start in offsets_in(graph, layer.writes):
         if segment.group == group.name:
-            block = columns[start : start + group.width * segment.taps]
-            total = total + block.reshape(group.width, segment.taps).sum(1)
+            block = columns[:, start : start + group.width * segment.taps]
+            total = total + block.reshape(len(block), group.width, segment.taps).sum(2)
     return total

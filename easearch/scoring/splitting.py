@@ -14,7 +14,9 @@ Departures from the papers, numbered:
    own batches, the best scheme of each number of offspring is chosen for every channel.
 3. The step is relative to the length of what the channel owns: convolutions before a norm have no
    scale (`relative=False` is as published).
-4. Three offspring may go along both ends at once (signed.py, "mixed").
+4. Where samples can be told apart, the gain is taken to second order in the rest of the network,
+   by the empirical Fisher matrix: no pass more, and large steps keep more of their promise.
+5. Three offspring may go along both ends at once (signed.py, "mixed").
 
 [Liu2019] Liu, Wu, Wang. Splitting Steepest Descent for Growing Neural Architectures. NeurIPS 2019,
 arXiv:1910.02366. [Wang2019] Wang, Li, Wu, Chandra, Liu. Energy-Aware Neural Architecture
@@ -64,6 +66,8 @@ class Splitting:
             signed ones in two, three and four [Wu2020], of which selection takes one a channel.
         step: length of the displacement.
         relative: whether the step is in units of the norm of what the channel owns.
+        fisher: whether gains are taken to second order in the rest of the network, by the empirical
+            Fisher matrix; for losses that are negative log-likelihoods.
         crossfit: directions from every other batch, gains from the rest; False: both from all.
         memory: bytes that may be kept of the batches between the solver's passes over the data;
             what does not fit is computed again in each.
@@ -75,6 +79,7 @@ class Splitting:
     c: float = 1.0
     step: float = 0.05
     relative: bool = True
+    fisher: bool = True
     crossfit: bool = True
     memory: float = 768e6
     seed: int = 0
@@ -117,10 +122,10 @@ class Splitting:
                 Trial.of(unit, end, self._lengths(unit), self.c)
                 for unit, end in zip(units, ends, strict=True)
             ]
-            claimed = tried(split, trials, passes)
+            claimed = tried(split, trials, passes, self.fisher)
             unseen = claimed
             if self.crossfit:
-                unseen = tried(split, trials, Passes(capture, judging, 0.0))
+                unseen = tried(split, trials, Passes(capture, judging, 0.0), self.fisher)
         return self._scores(trials, claimed, unseen)
 
     def _directions(self, split: list[Part], passes: Passes) -> list[Ends]:

@@ -14,9 +14,8 @@ from torch import Tensor
 from easearch.errors import ScoringError
 from easearch.moves import Offset
 from easearch.scoring.eigen import Ends
-from easearch.scoring.evidence import Tally
+from easearch.scoring.evidence import Tally, completed
 from easearch.scoring.passes import Batch, Part, Passes
-from easearch.scoring.shards import together
 from easearch.scoring.signed import HERE, Point, Scheme, points_of, schemes
 from easearch.scoring.unit import Unit
 
@@ -63,8 +62,10 @@ class Trial:
         along_low, along_high = point
         return along_low * self.low + along_high * self.high
 
-    def gains(self, batch: Batch, part: Part) -> Tensor:
-        """(K, C): the decrease of the loss, summed over a batch's samples, by every scheme."""
+    def gains(self, batch: Batch, part: Part, fisher: bool) -> Tensor:
+        """(K, C): the decrease of the loss, summed over a batch's samples, by every scheme; with
+        `fisher` less what the rest of the network takes back (`taken_back`).
+        """
         here = batch.here(part)
         theta = self.unit.theta
         moved = {
@@ -72,12 +73,14 @@ class Trial:
             for point in points_of(self.schemes)
         }
         moved[HERE] = torch.zeros_like(here)
-        return torch.stack(
-            [
-                -torch.stack([a * moved[p] for a, p in zip(s.shares, s.points, strict=True)]).sum(0)
-                for s in self.schemes
-            ]
-        )
+        by_sample = fisher and len(here) == batch.captured.samples
+        found = []
+        for scheme in self.schemes:
+            terms = [a * moved[p] for a, p in zip(scheme.shares, scheme.points, strict=True)]
+            change = torch.stack(terms).sum(0)
+            decrease = -change.sum(0)
+            found.append(decrease - taken_back(change) if by_sample else decrease)
+        return torch.stack(found)
 
     def chosen(self, claimed: Tensor) -> Tensor:
         """(K, C): for every channel the best scheme of each number of offspring, where it gains
@@ -116,23 +119,34 @@ class Trial:
         return "no direction lowers the loss: every channel is splitting stable"
 
 
-def tried(parts: list[Part], trials: list[Trial], passes: Passes) -> list[Tally]:
-    """The gain (K, C) of every unit's schemes, over the samples of all ranks."""
+def tried(parts: list[Part], trials: list[Trial], passes: Passes, fisher: bool) -> list[Tally]:
+    """The gain (K, C) of every unit's schemes, over the samples of all ranks.
+
+    Raises:
+        ScoringError: batches that do not come again, or what they raise.
+    """
     device = trials[0].low.device
     tallies = [Tally(len(t.schemes), t.unit.width, device=device) for t in trials]
 
-    def work() -> list[Tensor]:
+    def work() -> None:
         for batch in passes:
             for part, trial, tally in zip(parts, trials, tallies, strict=True):
-                tally.add(trial.gains(batch, part), batch.captured.samples)
-        return [tensor for tally in tallies for tensor in tally.tensors()]
+                tally.add(trial.gains(batch, part, fisher), batch.captured.samples)
 
-    sums = together(work, device)
-    for number, tally in enumerate(tallies):
-        tally.take(sums[4 * number : 4 * number + 4])
-    if tallies[0].samples == 0:
-        raise ScoringError(
-            "expected the same batches at every pass, got none at a later one; pass a list, or a "
-            "loader that does not run out"
-        )
+    completed(tallies, work, device)
     return tallies
+
+
+# --- formulas
+
+
+def taken_back(change: Tensor) -> Tensor:
+    """(C,): half the second order of the losses in the changes (N, C) of every sample's loss to
+    first order, summed over samples.
+
+    The curvature of the rest of the network along a change `d` of its inputs is `E[<g, d>^2]` by
+    the empirical Fisher matrix `E[g g']`, which stands for the Hessian where the loss is a negative
+    log-likelihood. It is of the order of the gain's square: nothing at small steps, and what makes
+    large ones break their promise (docs/methods.md, 4).
+    """
+    return 0.5 * change.square().sum(0)

@@ -66,19 +66,25 @@ class Unit(Rows):
         self.entrances = tuple(dict.fromkeys(self._entrances()))
 
     def phi(self, parameters: Mapping[str, Tensor], captured: Captured) -> Tensor:
-        """(C,): `<g, u_c>` summed over the batch, with these parameters for the group's own."""
+        """(N, C): `<g, u_c>` of every sample, with these parameters for the group's own; (1, C), of
+        all together, where values do not have the samples along their first axis.
+        """
         run = Run(own=parameters, edges=captured.values)
         for layer in self.layers:
             run.values[layer.name] = self._value(layer, run)
         return self.inner(run.values, captured)
 
     def inner(self, values: Mapping[str, Tensor], captured: Captured) -> Tensor:
-        """(C,): `<g, values>` summed over the exits and the batch, channel by channel."""
-        total = self.held_like(self.width)
-        for edge in self.exits:
-            layer = self.graph.by_name[edge[0]]
+        """(N, C) or (1, C): `<g, values>` summed over the exits, channel by channel (`phi`)."""
+        layers = [self.graph.by_name[edge[0]] for edge in self.exits]
+        by_sample = all(
+            layer.out_axis > 0 and len(captured.gradients[edge]) == captured.samples
+            for edge, layer in zip(self.exits, layers, strict=True)
+        )
+        total = self.held_like(captured.samples if by_sample else 1, self.width)
+        for edge, layer in zip(self.exits, layers, strict=True):
             product = captured.gradients[edge] * values[edge[0]]
-            total = total + per_channel(product, self.graph, layer, self.group)
+            total = total + per_channel(product, self.graph, layer, self.group, by_sample)
         return total
 
     def replay(self, layer: Layer, edges: Mapping[Edge, Any]) -> Tensor:
@@ -92,7 +98,7 @@ class Unit(Rows):
         return next(iter(self.held.values())).new_zeros(shape)
 
     def phi_at(self, theta: Tensor, captured: Captured) -> Tensor:
-        """`phi` at packed parameters (C, D), without differentiation."""
+        """`phi` (N, C) or (1, C) at packed parameters (C, D), without differentiation."""
         with torch.no_grad():
             return self.phi(self.unpack_over(theta), captured)
 

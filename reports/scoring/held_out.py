@@ -67,7 +67,9 @@ def training_pass(model: nn.Module, data: Data) -> float:
     return best / sum(len(y) for _, y in data)
 
 
-def scored(model: nn.Module, graph: ea.Graph, data: Data, how: ea.Splitting) -> tuple[Scores, float]:
+def scored(
+    model: nn.Module, graph: ea.Graph, data: Data, how: ea.Splitting
+) -> tuple[Scores, float]:
     """A scoring and its CPU seconds."""
     began = time.process_time()
     found = ea.score(model, graph, data, how)

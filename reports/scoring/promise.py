@@ -1,4 +1,4 @@
-"""Does a candidate keep its promise? Every split by itself, its gain against the loss measured again.
+"""Does a candidate keep its promise? Every split alone, its gain against the loss measured again.
 
     EASEARCH_DATA=... python reports/scoring/promise.py [--images 1024] [--channels 60]
 
@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=4096)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--only", default="")
+    parser.add_argument("--how", default="", help="criteria whose title has this in it")
+    parser.add_argument("--steps", default="", help="in place of the table's own")
     given = parser.parse_args()
     torch.set_num_threads(1)
     data = doubled(pictures(given.images, size=128))
@@ -67,9 +69,12 @@ def main() -> None:
         if given.only not in name:
             continue
         model = trained(make, given.training, given.epochs).double()
-        steps = (SMALL_STEP,) if name in SMOOTH else (SMALL_STEP, TAKEN)
+        steps = [SMALL_STEP] if name in SMOOTH else [SMALL_STEP, TAKEN]
+        steps = [float(step) for step in given.steps.split(",") if step] or steps
         for step in steps:
             for title, options in CRITERIA.items():
+                if given.how not in title:
+                    continue
                 how = ea.Splitting(step=step, crossfit=False, **options)
                 cells = line(*compared(model, data, how, given.channels))
                 print(f"| {name} | {title} | {step} | {' | '.join(cells)} |", flush=True)
@@ -78,7 +83,8 @@ def main() -> None:
 CRITERIA: dict[str, dict[str, object]] = {
     "unit": {},
     "unit, signed c=3": {"c": 3.0},
-    "layer (published)": {"scope": "layer"},
+    "unit, first order in the rest": {"fisher": False},
+    "layer (published)": {"scope": "layer", "fisher": False},
 }
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     EASEARCH_DATA=... python reports/scoring/solvers.py [--images 1024,8192]
 
 All channels of a network, published scope, against the whole matrix on the same images. The descent
-takes a step a batch of 64, as published: on more images it takes more steps. Cost is CPU time over a
-training pass on the same images.
+takes a step a batch of 64, as published: on more images it takes more steps. Cost is CPU time over
+a training pass on the same images.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def drawn(unit: Unit, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("chunk", [2**21, 2**14])
-@pytest.mark.parametrize("scope", ["unit", "layer"])
+@pytest.mark.parametrize("scope", ["unit", "rows", "layer"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_products_are_those_of_automatic_differentiation(
     name: str, scope: str, chunk: int, monkeypatch: pytest.MonkeyPatch
@@ -71,6 +71,36 @@ def test_products_are_those_of_automatic_differentiation(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_rows_are_a_block_of_the_unit(name: str) -> None:
+    """Vectors along the writers' weights alone: the same products, where those weights are."""
+    whole, captures = units(name, "unit")
+    rows, _ = units(name, "rows")
+    assert [unit.group for unit in rows] == [unit.group for unit in whole]
+    for unit, own in zip(whole, rows, strict=True):
+        keys = {slot.key for slot in own.slots}
+        assert keys == {
+            held.path
+            for layer in unit.layers
+            if layer.name in unit.group.writers
+            for held in layer.tensors
+            if held.role == "weight"
+        }
+        v = drawn(own, 4)
+        padded = unit.pack(
+            {k: own.unpack(v).get(k, torch.zeros_like(t)) for k, t in unit.held.items()}
+        )
+        for fast in (True, False):
+            found, other = (
+                times(engine_of(u), x, engine_of(u).fields(captures[0]))
+                if fast
+                else u.product(x, captures[0])
+                for u, x in ((own, v), (unit, padded))
+            )
+            block = own.pack({k: t for k, t in unit.unpack(other).items() if k in keys})
+            assert torch.allclose(found, block, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_matrix_is_symmetric(name: str) -> None:
     """`<w, S v> = <v, S w>`, channel by channel."""
     found, captures = units(name, "unit")
@@ -83,7 +113,7 @@ def test_the_matrix_is_symmetric(name: str) -> None:
         assert torch.allclose(left, right, rtol=1e-9, atol=1e-12 * float(left.abs().max()))
 
 
-@pytest.mark.parametrize("scope", ["unit", "layer"])
+@pytest.mark.parametrize("scope", ["unit", "rows", "layer"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_phi_is_that_of_the_unit(name: str, scope: str) -> None:
     found, captures = units(name, scope)
@@ -96,7 +126,7 @@ def test_phi_is_that_of_the_unit(name: str, scope: str) -> None:
         assert torch.allclose(here, unit.phi_at(unit.theta, captures[0]), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("scope", ["unit", "layer"])
+@pytest.mark.parametrize("scope", ["unit", "rows", "layer"])
 @pytest.mark.parametrize("name", ["mobilenet_v2", "tied relu max-pool", "plain"])
 def test_memory_changes_no_score(name: str, scope: str) -> None:
     """Everything kept, nothing kept, and some of it kept."""

@@ -102,3 +102,30 @@ def test_rows_along_another_axis_and_in_several_stretches() -> None:
     _, _, shared = rows_of("shared_conv")
     keys = [slot.key for _, rows in shared for slot in rows.slots]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", ["glu", "grouped", "transposed", "shared_conv", "concat_add"])
+def test_the_flat_start_is_at_the_weights_of_the_inputs(name: str) -> None:
+    _, graph, found = rows_of(name)
+    columns = {h.path for layer in graph.layers for h in layer.tensors if h.columns is not None}
+    for _, rows in found:
+        theirs = rows.unpack(torch.ones_like(rows.theta))
+        for key, values in rows.unpack(rows.flat).items():
+            assert torch.equal(values, theirs[key] * (key in columns))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_few_rows_are_those_of_their_channels(name: str) -> None:
+    """Or none at all, where a channel's numbers are not one row of every parameter."""
+    _, _, found = rows_of(name)
+    for _, rows in found:
+        channels = torch.arange(rows.width)[:: 2 if rows.width > 1 else 1]
+        few = rows.few(channels)
+        if few is None:
+            assert any(
+                slot.taps > 1 or slot.axis or len(rows.held[slot.key]) != rows.width
+                for slot in rows.slots
+            )
+            continue
+        assert torch.equal(few.theta, rows.theta[channels])
+        assert torch.equal(few.pack(few.unpack(few.theta)), few.theta)

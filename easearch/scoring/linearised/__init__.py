@@ -2,10 +2,11 @@
 
 `maps` are the bilinear maps, `steps` what a product asks of a layer, `bilinear` that of one with
 parameters (`fold`: its norm folded in), `rules` which layer is which step, `plan` a unit's steps in
-order, `fields` what a batch leaves behind, `product` one product with it.
+order, `few` some of its channels, `fields` what a batch leaves behind, `product` one product with
+it.
 """
 
-from easearch.scoring.linearised.fields import Engine, Fields, engine
+from easearch.scoring.linearised.fields import Engine, Fields, engine, joined
 from easearch.scoring.linearised.product import Product
 
-__all__ = ["Engine", "Fields", "Product", "engine"]
+__all__ = ["Engine", "Fields", "Product", "engine", "joined"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from easearch.scoring.linearised.fold import Fold
-from easearch.scoring.linearised.maps import Map, Pair
-from easearch.scoring.linearised.steps import Kept, Some, Step, added
+from easearch.scoring.linearised.maps import Map, Pair, formed
+from easearch.scoring.linearised.steps import Kept, Some, Step, Take, added
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,8 @@ class Bilinear(Step):
     """Of the fold, at the parameters as they are."""
     mixed: bool = False
     """Whether the gradient at the folded weights is needed (a product rule acts among them)."""
+    moves: bool = True
+    """Whether any of the weights is owned; where none is, the layer is linear in its input."""
     bends: bool = True
 
     def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
@@ -31,6 +33,20 @@ class Bilinear(Step):
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps the input."""
         return self.value(xs), (xs[0],)
+
+    def few(self, channels: Tensor) -> Step | None:
+        """These rows of the weights."""
+        found = self.map.few(len(channels), self.inner[0])
+        if found is None:
+            return None
+        fold = self.fold.few(channels)
+        return replace(self, map=found, fold=fold, weights=fold.folded({}))
+
+    def kept_of(self, kept: Kept, take: Take) -> Kept:
+        """An input from outside is everybody's."""
+        x, b = kept
+        assert x is not None
+        return (take(x) if self.inner[0] else x), None if b is None else take(b)
 
     def gradient(self, kept: Kept, b: Tensor) -> Pair | None:
         """The transpose at the weights."""
@@ -44,12 +60,15 @@ class Bilinear(Step):
         assert x is not None
         if not self.inner[0]:
             return (x, None), (None,)
-        return (x, b), (self.map.to_input(b, x, self.weights[0]),)
+        b_in = self.map.to_input(b, x, self.weights[0])
+        return ((x, b) if self.moves else (formed(x), None)), (b_in,)
 
     def push(self, kept: Kept, moved: Some, along: Pair | None) -> Tensor | None:
         """`B(x', W) + B(x, W') + b'`."""
         x, x_ = kept[0], moved[0]
-        assert along is not None and x is not None
+        assert x is not None
+        if along is None:
+            return None if x_ is None else self.map.apply(x_, self.weights[0], None)
         y = self.map.apply(x, *along)
         return y if x_ is None else y.add_(self.map.apply(x_, self.weights[0], None))
 
@@ -59,7 +78,10 @@ class Bilinear(Step):
         """Both sums of the product rule, as far as they are not zero."""
         x, b = kept
         x_ = moved[0]
-        assert along is not None and x is not None
+        assert x is not None
+        if along is None:
+            c_in = None if c is None or not self.inner[0] else c
+            return (c_in if c_in is None else self.map.to_input(c_in, x, self.weights[0]),), None
         to_W: list[Pair] = []
         to_x: list[Tensor] = []
         if c is not None:

@@ -12,18 +12,21 @@ Legend: C channels, D numbers that a channel owns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from easearch.scoring.capture import Captured
 from easearch.scoring.linearised.bilinear import Bilinear
-from easearch.scoring.linearised.maps import Pair
+from easearch.scoring.linearised.few import Few, taken
+from easearch.scoring.linearised.maps import Pair, bare
 from easearch.scoring.linearised.plan import plan
 from easearch.scoring.linearised.product import Moved, Product, add, gather, sum_pair
 from easearch.scoring.linearised.steps import Kept, Step
+from easearch.scoring.store import Room
 from easearch.scoring.unit import Unit
 
 CHUNK = 2**21
@@ -40,7 +43,7 @@ class Fields:
     Attributes:
         chunks: by step, a few samples each.
         first: gradient at the folded weights, by step, where a product rule asks for it.
-        here: (C,), `phi` at the parameters as they are.
+        here: (N, C) or (1, C) for each chunk, `phi` at the parameters as they are.
     """
 
     chunks: list[dict[str, Kept]]
@@ -48,38 +51,131 @@ class Fields:
     here: Tensor
 
     def tensors(self) -> Iterator[Tensor]:
-        """All that is held."""
+        """All that takes memory: no mere shapes (maps.py, `formed`)."""
         for chunk in self.chunks:
             for kept in chunk.values():
-                yield from (tensor for tensor in kept if tensor is not None)
+                yield from (t for t in kept if t is not None and not bare(t))
+
+    def copied(self, room: Room, shared: Collection[int]) -> Fields | None:
+        """The same in the room's memory, but for what lies in `shared` storages or has none; None
+        where it does not fit.
+        """
+        own = {id(t): t for t in self.tensors() if t.untyped_storage().data_ptr() not in shared}
+        found = room.copies(list(own.values()))
+        if found is None:
+            return None
+        copies = dict(zip(own, found, strict=True))
+        chunks = [
+            {
+                name: tuple(t if t is None else copies.get(id(t), t) for t in kept)
+                for name, kept in chunk.items()
+            }
+            for chunk in self.chunks
+        ]
+        return Fields(chunks, self.first, self.here)
+
+    def laid_over(self, wider: Fields, shared: Collection[int]) -> Fields:
+        """The same in the memory of the fields it is a part of, which are lost: fresh pages are
+        dear. What lies in `shared` storages is left as it is.
+        """
+        chunks = [
+            {
+                name: tuple(
+                    t if t is None or t is old or old is None else _over(old, t, shared)
+                    for t, old in zip(kept, before[name], strict=True)
+                )
+                for name, kept in chunk.items()
+            }
+            for chunk, before in zip(self.chunks, wider.chunks, strict=True)
+        ]
+        return Fields(chunks, self.first, self.here)
+
+
+def _over(old: Tensor, new: Tensor, shared: Collection[int]) -> Tensor:
+    if bare(new) or old.untyped_storage().data_ptr() in shared:
+        return new
+    place = torch.empty(0, dtype=new.dtype, device=new.device)
+    place.set_(old.untyped_storage(), old.storage_offset(), new.shape, new.stride())
+    return place.copy_(new)
+
+
+def joined(pieces: Sequence[Fields]) -> Fields:
+    """Those of several parts of a batch as one."""
+    first: dict[str, Pair] = {}
+    for piece in pieces:
+        for name, pair in piece.first.items():
+            sum_pair(first, name, pair)
+    chunks = [chunk for piece in pieces for chunk in piece.chunks]
+    return Fields(chunks, first, torch.cat([piece.here for piece in pieces]))
 
 
 class Engine:
     """One unit as steps: `fields` once a batch, `product` for every vector."""
 
-    def __init__(self, unit: Unit, steps: tuple[Step, ...]) -> None:
-        self.unit, self.steps = unit, steps
+    def __init__(self, unit: Unit, steps: tuple[Step, ...], few: Few | None = None) -> None:
+        """`steps` are those of some channels alone where `few` says which."""
+        self.unit, self.steps, self._few = unit, steps, few
         self.bilinear = [step for step in steps if isinstance(step, Bilinear)]
         # What is spread over samples has fewer axes than what it meets, and must not be parted.
         self._alike = all(len({self._axes(source) for source, _ in s.sources}) == 1 for s in steps)
 
     def fields(self, captured: Captured) -> Fields:
         """Values forward, adjoints backward."""
-        first: dict[str, Pair] = {}
-        chunks, here = [], []
-        with torch.no_grad():
-            for chunk in self._chunks(captured):
-                kept, inner = self._run(chunk)
-                here.append(inner.double())
-                chunks.append(self._back(kept, chunk, first))
-        return Fields(chunks, first, torch.stack(here).sum(0))
+        return joined(list(self.pieces(captured)))
+
+    def pieces(self, captured: Captured) -> Iterator[Fields]:
+        """The same, a few samples at a time."""
+        for chunk in self._chunks(captured):
+            with torch.no_grad():
+                first: dict[str, Pair] = {}
+                kept, here = self._run(chunk)
+                piece = Fields([self._back(kept, chunk, first)], first, here)
+            del kept
+            yield piece
+
+    @property
+    def channels(self) -> Tensor:
+        """Which of the unit's channels these are."""
+        if self._few is not None:
+            return self._few.channels
+        return torch.arange(self.unit.width, device=self.unit.theta.device)
+
+    def places(self, channels: Tensor) -> Tensor | None:
+        """Where these channels of the unit stand among the engine's; None if one does not."""
+        at = torch.searchsorted(self.channels, channels).clamp(max=len(self.channels) - 1)
+        return at if torch.equal(self.channels[at], channels) else None
+
+    def few(self, channels: Tensor) -> Engine | None:
+        """The engine of these channels of all; None where they do not go apart."""
+        found = Few.of(self.unit, channels)
+        steps = [step.few(channels) for step in self.steps]
+        if found is None or None in steps:
+            return None
+        return Engine(self.unit, tuple(step for step in steps if step is not None), found)
+
+    def part(self, fields: Fields, places: Tensor) -> Fields:
+        """Of this engine's fields, those of the channels at these places."""
+        take = partial(taken, axis=self.unit.layers[0].out_axis, channels=places)
+        chunks = [
+            {
+                step.name: step.kept_of(kept[step.name], take)
+                for step in self.steps
+                if step.name in kept
+            }
+            for kept in fields.chunks
+        ]
+        first = {
+            name: (W.index_select(0, places), None if b is None else b.index_select(0, places))
+            for name, (W, b) in fields.first.items()
+        }
+        return Fields(chunks, first, fields.here.index_select(1, places))
 
     def product(self, vectors: Tensor) -> Product:
         """A product with (C, D), to be fed with the fields of one batch after the other."""
-        return Product(self.unit, self.steps, vectors)
+        return Product(self._few.rows if self._few else self.unit, self.steps, vectors)
 
     def phi(self, theta: Tensor, captured: Captured) -> Tensor:
-        """`phi` (C,) at packed parameters (C, D), in double precision."""
+        """`phi` (N, C), or a row a chunk, at packed parameters (C, D), in double precision."""
         own = self.unit.unpack_over(theta)
         weights = {step.name: step.fold.folded(own) for step in self.bilinear}
         found = []
@@ -90,7 +186,7 @@ class Engine:
                     xs = _inputs(step, values, chunk)
                     values[step.name] = step.value(xs, weights.get(step.name))
                 found.append(self.unit.inner(values, chunk).double())
-        return torch.stack(found).sum(0)
+        return torch.cat(found)
 
     def _chunks(self, captured: Captured) -> Iterator[Captured]:
         """A few samples at a time, and only the unit's own edges."""
@@ -102,13 +198,20 @@ class Engine:
         )
         lengths = {len(t) if t.dim() and t.is_floating_point() else 0 for t in own.tensors()}
         if len(lengths) > 1 or 0 in lengths or not self._alike:
-            yield own  # not every value has the samples first, one by one
+            yield self._taken(own)  # not every value has the samples first, one by one
             return
         shapes = [self.unit.graph.shape(layer.name) for layer in self.unit.layers]
         numbers = max(shape.out_channels * shape.positions for shape in shapes)
         size = max(1, CHUNK // (numbers * self.unit.theta.element_size()))
         for start in range(0, max(lengths), size):
-            yield own.part(slice(start, start + size))
+            yield self._taken(own.part(slice(start, start + size)))
+
+    def _taken(self, chunk: Captured) -> Captured:
+        """Of what leaves the unit, the channels at hand."""
+        if self._few is None:
+            return chunk
+        take = self._few.take
+        return replace(chunk, gradients={edge: take(g) for edge, g in chunk.gradients.items()})
 
     def _axes(self, source: str) -> int:
         layer = self.unit.graph.by_name[source]
@@ -119,7 +222,9 @@ class Engine:
         values: dict[str, Tensor] = {}
         for step in self.steps:
             values[step.name], kept[step.name] = step.run(_inputs(step, values, chunk))
-        return kept, self.unit.inner(values, chunk)
+        if self._few is not None:
+            return kept, self._few.inner(self.unit, values, chunk).double()
+        return kept, self.unit.inner(values, chunk).double()
 
     def _back(
         self, kept: dict[str, Kept], chunk: Captured, first: dict[str, Pair]

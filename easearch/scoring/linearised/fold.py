@@ -91,6 +91,19 @@ class Fold:
         found = {self.w: to_w, self.d: to_d, self.gamma: to_s * self.r, self.beta: c}
         return {key: t for key, t in found.items() if key in moved}
 
+    def moves(self, own: Collection[str]) -> bool:
+        """Whether any of the parameters is owned."""
+        return any(path in own for path in (self.w, self.d, self.gamma, self.beta) if path)
+
+    def few(self, channels: Tensor) -> Fold:
+        """The same for some of the channels."""
+        return replace(
+            self,
+            held={path: t.index_select(0, channels) for path, t in self.held.items()},
+            mean=None if self.mean is None else self.mean.index_select(0, channels),
+            r=None if self.r is None else self.r.index_select(0, channels),
+        )
+
     def needs_first(self, own: Collection[str]) -> bool:
         """Whether a product rule acts: a norm's scale is owned, and a weight or bias before it."""
         return self.gamma in own and (self.w in own or self.d in own)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,12 @@ class Map(ABC):
     @abstractmethod
     def to_weight(self, g: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
         """The transposes in W and b; of `W` itself only the shape is used."""
+
+    def few(self, channels: int, inner: bool) -> Map | None:
+        """The map of some of the outputs, and where the input is `inner` of the same inputs; None
+        where those do not go together one by one.
+        """
+        return None if inner else self
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Convolution(Map):
                     g, turned, None, ones, padding, self.dilation, False, [0] * len(size), len(W)
                 )
                 return result
+        if bare(x):  # laid out as its output is
+            x = torch.empty_like(x, memory_format=_format(g))
         found: Tensor = self._backward(g, x, W, [True, False, False])[0]
         return found
 
@@ -75,6 +83,12 @@ class Convolution(Map):
         """The correlation of input and output."""
         _, weight, bias = self._backward(g, x, W, [False, True, True])
         return weight, bias
+
+    def few(self, channels: int, inner: bool) -> Map | None:
+        """Depthwise from within, dense from outside."""
+        if inner:
+            return replace(self, groups=channels) if self.groups > 1 else None
+        return self if self.groups == 1 else None
 
     def _backward(self, g: Tensor, x: Tensor, W: Tensor, mask: list[bool]) -> Any:
         none = [0] * len(self.stride)
@@ -119,10 +133,29 @@ class Scale(Map):
         others = [axis for axis in range(g.dim()) if axis != self.axis]
         return (g * x).sum(others).reshape(W.shape), g.sum(others)
 
+    def few(self, channels: int, inner: bool) -> Map | None:
+        """Each channel by itself, from within."""
+        return self if inner else None
+
     def _along(self, values: Tensor, x: Tensor) -> Tensor:
         sizes = [1] * x.dim()
         sizes[self.axis] = -1
         return values.view(sizes)
+
+
+def _format(g: Tensor) -> torch.memory_format:
+    last = g.dim() == 4 and g.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def formed(x: Tensor) -> Tensor:
+    """A shape without its memory."""
+    return x.new_zeros(1).expand(x.shape)
+
+
+def bare(x: Tensor) -> bool:
+    """Whether a tensor is a mere shape (`formed`), or looks like one."""
+    return x.untyped_storage().nbytes() < x.numel() * x.element_size()
 
 
 def convolution(options: Mapping[str, Any], groups: int) -> Map | None:

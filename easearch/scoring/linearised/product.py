@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.maps import Pair
 from easearch.scoring.linearised.steps import Kept, Some, Step
-from easearch.scoring.unit import Unit
+from easearch.scoring.rows import Rows
 
 Moved = dict[str, Tensor | None]
 """Tangents or adjoints by step; None is zero."""
@@ -19,15 +19,15 @@ Moved = dict[str, Tensor | None]
 class Product:
     """(C, D) -> (C, D): every channel's `S_c v_c`, summed over the samples of all batches given."""
 
-    def __init__(self, unit: Unit, steps: tuple[Step, ...], vectors: Tensor) -> None:
-        self._unit, self._steps, self._asked = unit, steps, _asked(steps)
-        self._bilinear = [step for step in steps if isinstance(step, Bilinear)]
-        self._moved = unit.unpack(vectors)
+    def __init__(self, rows: Rows, steps: tuple[Step, ...], vectors: Tensor) -> None:
+        self._rows, self._steps, self._asked = rows, steps, _asked(steps)
+        self._bilinear = [step for step in steps if isinstance(step, Bilinear) and step.moves]
+        self._moved = rows.unpack(vectors)
         self._along = {step.name: step.fold.tangent(self._moved) for step in self._bilinear}
         self._first: dict[str, Pair] = {}
         self._second: dict[str, Pair] = {}
 
-    def add(self, chunks: list[dict[str, Kept]], first: Mapping[str, Pair]) -> None:
+    def add(self, chunks: Iterable[Mapping[str, Kept]], first: Mapping[str, Pair]) -> None:
         """Tangents forward, adjoints backward, over what the steps keep of one batch."""
         with torch.no_grad():
             for kept in chunks:
@@ -41,7 +41,7 @@ class Product:
         for step in self._bilinear:
             first, second = self._first.get(step.name), self._second.get(step.name)
             found |= step.fold.pullback(second, first, self._moved)
-        return self._unit.pack(found)
+        return self._rows.pack(found)
 
     def _push(self, kept: Mapping[str, Kept]) -> Moved:
         moved: Moved = {}

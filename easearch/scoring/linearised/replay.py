@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from easearch.scoring.linearised.maps import Pair
+from easearch.scoring.linearised.maps import Pair, formed
 from easearch.scoring.linearised.steps import Kept, Some, Step, added
 
 
@@ -25,10 +25,16 @@ class Replay(Step):
     Attributes:
         call: the inputs -> the output.
         chosen: whether the batch chooses which linear map it is (a maximum).
+        apart: whether it does to every channel the same, however many there are.
     """
 
     call: Callable[[Sequence[Tensor]], Tensor] = field(compare=False)
     chosen: bool = False
+    apart: bool = False
+
+    def few(self, channels: Tensor) -> Step | None:
+        """Itself, where the channels are apart."""
+        return self if self.apart else None
 
     def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
         """The layer's output."""
@@ -37,8 +43,7 @@ class Replay(Step):
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps the inputs where they choose, else their shapes without memory."""
         return self.call(xs), tuple(
-            x if self.chosen or not x.is_floating_point() else x.new_zeros(1).expand(x.shape)
-            for x in xs
+            x if self.chosen or not x.is_floating_point() else formed(x) for x in xs
         )
 
     def back(self, kept: Kept, b: Tensor) -> tuple[Kept, Some]:

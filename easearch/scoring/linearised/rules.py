@@ -35,6 +35,8 @@ LEAVING = ("avg", "average", "mean", "sum")
 CHOOSING = ("max", "min")
 POOLS = ("pool", "global_pool", "adaptive_pool", "reduce")
 """Kinds whose layers are linear or choose, as their function says."""
+APART = frozenset((*POOLS, "identity", "flatten"))
+"""Kinds that do the same to every channel, and have no number of channels of their own."""
 
 
 Chooser = tuple[
@@ -84,6 +86,7 @@ def parametric(unit: Unit, layer: Layer | None, norm: Layer | None, place: Place
     folded = fold(paths, behind, held, eps)
     last = norm or layer
     assert last is not None
+    own = {slot.key for slot in unit.slots}
     return Bilinear(
         name=last.name,
         sources=place.sources,
@@ -91,7 +94,9 @@ def parametric(unit: Unit, layer: Layer | None, norm: Layer | None, place: Place
         map=found,
         fold=folded,
         weights=folded.folded({}),
-        mixed=folded.needs_first({slot.key for slot in unit.slots}),
+        mixed=folded.needs_first(own),
+        moves=folded.moves(own),
+        bends=folded.moves(own),
     )
 
 
@@ -144,7 +149,7 @@ def simple(unit: Unit, layer: Layer, place: Place) -> Step | None:
     def again(xs: Sequence[Tensor]) -> Tensor:
         return unit.replay(layer, dict(zip(edges, xs, strict=True)))
 
-    return Replay(**at, call=again, chosen=chosen)
+    return Replay(**at, call=again, chosen=chosen, apart=layer.kind in APART)
 
 
 def _scaled(unit: Unit, layer: Layer, place: Place) -> Step | None:

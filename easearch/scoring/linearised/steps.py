@@ -21,11 +21,13 @@ from torch import Tensor
 
 from easearch.scoring.capture import Edge
 from easearch.scoring.curvature import Options, slopes
-from easearch.scoring.linearised.maps import Pair
+from easearch.scoring.linearised.maps import Pair, formed
 from easearch.tracing.kinds.activation import evaluate
 
 Kept = tuple[Tensor | None, ...]
 """What a step keeps of a batch; its meaning is the step's own."""
+Take = Callable[[Tensor], Tensor]
+"""A tensor -> its part for some of the channels."""
 Some = Sequence[Tensor | None]
 """A tensor a source, None where it is zero."""
 
@@ -62,6 +64,16 @@ class Step(ABC):
         """What `run` kept and the adjoint -> the gradient at the weights, where it is wanted."""
         return None
 
+    def few(self, channels: Tensor) -> Step | None:
+        """The step of some of the channels, as if there were no others; None where they cannot be
+        told apart.
+        """
+        return None
+
+    def kept_of(self, kept: Kept, take: Take) -> Kept:
+        """Of what `back` keeps, these channels' part."""
+        return tuple(None if tensor is None else take(tensor) for tensor in kept)
+
     @abstractmethod
     def push(self, kept: Kept, moved: Some, along: Pair | None) -> Tensor | None:
         """The output's tangent."""
@@ -85,6 +97,10 @@ class Bend(Step):
     def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
         """`s(x)`."""
         return evaluate(self.options, xs[0])
+
+    def few(self, channels: Tensor) -> Step | None:
+        """A function of every number by itself."""
+        return self
 
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps `s'` and `s''`."""
@@ -133,10 +149,14 @@ class Plain(Step):
         """`L x`."""
         return self.call(xs[0])[0]
 
+    def few(self, channels: Tensor) -> Step | None:
+        """A window slides over every channel by itself."""
+        return self
+
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps the places, and the shape of the input without its memory."""
         value, places = self.call(xs[0])
-        return value, (xs[0].new_empty(1).expand(xs[0].shape), places)
+        return value, (formed(xs[0]), places)
 
     def back(self, kept: Kept, b: Tensor) -> tuple[Kept, Some]:
         """`L' b`."""
@@ -166,6 +186,10 @@ class Sum(Step):
     def value(self, xs: Sequence[Tensor], weights: Pair | None = None) -> Tensor:
         """The sum."""
         return torch.add(*xs)
+
+    def few(self, channels: Tensor) -> Step | None:
+        """Number by number."""
+        return self
 
     def run(self, xs: Sequence[Tensor]) -> tuple[Tensor, Kept]:
         """Keeps nothing."""
