@@ -144,6 +144,20 @@ class Candidate:
     gain: float
     interval: float | None = None
 
+    @property
+    def widening(self) -> Widening:
+        """The move, of a candidate that changes the width of a group.
+
+        Raises:
+            GraphError: it is a new layer.
+        """
+        if self.move.deepens:
+            raise GraphError(
+                f"expected a move on the width of a group, got a new layer behind "
+                f"'{self.move.behind}'; it has no width to choose, apply it by itself"
+            )
+        return self.move
+
 
 @dataclass(frozen=True, kw_only=True)
 class Price:

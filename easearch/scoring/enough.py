@@ -21,8 +21,8 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
-from easearch.scoring.batches import First, checked, samples_in
-from easearch.scoring.shards import alone, total
+from easearch.scoring.samples.batches import First, checked, samples_in
+from easearch.scoring.samples.shards import alone, total
 
 FIRST = 1024
 """Samples that "auto" begins with."""

@@ -34,12 +34,19 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Move
 from easearch.roles import Batches, Loss
-from easearch.scoring.batches import in_micro, parts
-from easearch.scoring.contenders import columns, layers, neurons, owned, splits, statistics
-from easearch.scoring.evidence import Tally, rank_correlation
-from easearch.scoring.gates import Gates, Steady
-from easearch.scoring.overgrown import Overgrown
-from easearch.scoring.pool import Block, Pool
+from easearch.scoring.overgrown.contenders import (
+    columns,
+    layers,
+    neurons,
+    owned,
+    splits,
+    statistics,
+)
+from easearch.scoring.overgrown.gates import Gates, Steady
+from easearch.scoring.overgrown.network import Overgrown
+from easearch.scoring.overgrown.pool import Block, Pool
+from easearch.scoring.samples.batches import in_micro, parts
+from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.scores import Scores, scoring_state
 
 MOST = 70

@@ -42,13 +42,13 @@ from torch import nn
 from easearch.errors import ScoringError
 from easearch.graph import ChannelGroup, Graph
 from easearch.roles import Batches, Loss
-from easearch.scoring.broods import Brood, column_size, conceived, learnt
-from easearch.scoring.newborns import scored
-from easearch.scoring.nursery import Nursery
-from easearch.scoring.passes import Passes
+from easearch.scoring.newborn.broods import Brood, column_size, conceived, learnt
+from easearch.scoring.newborn.newborns import scored
+from easearch.scoring.newborn.nursery import Nursery
+from easearch.scoring.newborn.straight import Singular, Straight, decomposed, silent
+from easearch.scoring.samples.passes import Passes
+from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import Scores
-from easearch.scoring.straight import Singular, Straight, decomposed, silent
-from easearch.scoring.wires import Wires
 
 
 @dataclass(frozen=True, kw_only=True)

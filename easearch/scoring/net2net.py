@@ -23,9 +23,9 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
-from easearch.scoring.rows import Rows
-from easearch.scoring.scope import subgraph
 from easearch.scoring.scores import Scores
+from easearch.scoring.units.rows import Rows
+from easearch.scoring.units.scope import subgraph
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,18 @@ from torch import Tensor, nn
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.roles import Batches, Loss
-from easearch.scoring.broods import Brood, apart, born, column_size, learnt, parts_of, unit_length
-from easearch.scoring.newborns import scored
-from easearch.scoring.nursery import Nursery
-from easearch.scoring.passes import Passes
+from easearch.scoring.newborn.broods import (
+    Brood,
+    apart,
+    born,
+    column_size,
+    learnt,
+    parts_of,
+    unit_length,
+)
+from easearch.scoring.newborn.newborns import scored
+from easearch.scoring.newborn.nursery import Nursery
+from easearch.scoring.samples.passes import Passes
 from easearch.scoring.scores import Scores
 
 

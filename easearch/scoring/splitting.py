@@ -39,18 +39,18 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
-from easearch.scoring.batches import first_inputs, in_micro, parts
-from easearch.scoring.capture import Capturer
-from easearch.scoring.directions import descend, lockstep
-from easearch.scoring.eigen import Ends
-from easearch.scoring.evidence import Tally, rank_correlation
-from easearch.scoring.passes import Part, Passes
-from easearch.scoring.scope import Scope
+from easearch.scoring.samples.batches import first_inputs, in_micro, parts
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.evidence import Tally, rank_correlation
+from easearch.scoring.samples.passes import Part, Passes
+from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import Scores, scoring_state
-from easearch.scoring.signed import schemes
-from easearch.scoring.trials import Trial, tried
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.spectrum.directions import descend, lockstep
+from easearch.scoring.spectrum.eigen import Ends
+from easearch.scoring.spectrum.signed import schemes
+from easearch.scoring.spectrum.trials import Trial, tried
+from easearch.scoring.units.scope import Scope
+from easearch.scoring.units.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,8 +103,8 @@ def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[C
 def _rungs(width: int, best: Sequence[Candidate], step: int, top: float) -> Iterator[Option]:
     """The options above `width`, narrow to wide, of candidates given best first."""
     channels = _channels(best)
-    single = all(len(one) == 1 and one[0].move.added == 1 for one in channels)
-    reach = sum(max(c.move.added for c in one) for one in channels)
+    single = all(len(one) == 1 and one[0].widening.added == 1 for one in channels)
+    reach = sum(max(c.widening.added for c in one) for one in channels)
     reach = int(min(reach, max(top - width, 0)))
     wanted = [added for added in range(1, reach + 1) if (width + added) % step == 0]
     if not wanted:
@@ -151,7 +151,7 @@ def _best_sums(
     for row, one in zip(picks, channels, strict=True):
         before = best.copy()
         for number, candidate in enumerate(one):
-            added = candidate.move.added
+            added = candidate.widening.added
             if added > reach:
                 continue
             with_it = before[: reach + 1 - added] + candidate.gain
@@ -168,5 +168,5 @@ def _traced(channels: Sequence[Alternatives], picks: np.ndarray, left: int) -> A
     for row, one in zip(picks[::-1], reversed(channels), strict=True):
         if row[left] >= 0:
             chosen.append(one[row[left]])
-            left -= chosen[-1].move.added
+            left -= chosen[-1].widening.added
     return chosen[::-1]

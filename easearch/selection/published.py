@@ -122,7 +122,7 @@ def _bisected(
     def at(share: float) -> np.ndarray:
         widths = {name: ladder[0] for name, ladder in rungs.items()}
         for candidate in _afforded(ranked, share):
-            widths[candidate.move.group] += candidate.move.added
+            widths[candidate.widening.group] += candidate.widening.added
         choice = {
             name: int(np.searchsorted(rungs[name], width, side="right")) - 1
             for name, width in widths.items()
@@ -154,11 +154,11 @@ def _ranked(candidates: Sequence[Candidate], graph: Graph) -> list[tuple[Candida
     growable = {group.name for group in graph.growable}
     found: dict[object, tuple[Candidate, float]] = {}
     for candidate in candidates:
-        if candidate.move.group not in growable or candidate.gain <= 0:
+        if candidate.widening.group not in growable or candidate.gain <= 0:
             continue
         places = candidate.move.channels
-        key = (candidate.move.group, places) if places else id(candidate)
-        one = (candidate, energy(candidate.move.group, candidate.move.added))
+        key = (candidate.widening.group, places) if places else id(candidate)
+        one = (candidate, energy(candidate.widening.group, candidate.widening.added))
         if key not in found or _ratio(one) > _ratio(found[key]):
             found[key] = one
     return sorted(found.values(), key=_ratio, reverse=True)

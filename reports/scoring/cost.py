@@ -26,12 +26,12 @@ import easearch as ea
 import easearch.data
 from easearch.errors import DataError
 from easearch.models import build
-from easearch.scoring.capture import Captured, Capturer
-from easearch.scoring.directions import lockstep
-from easearch.scoring.eigen import Ends
-from easearch.scoring.passes import Part, Passes
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.capture import Captured, Capturer
+from easearch.scoring.samples.passes import Part, Passes
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.spectrum.directions import lockstep
+from easearch.scoring.spectrum.eigen import Ends
+from easearch.scoring.units.unit import Unit
 
 BATCH, MICRO = 128, 64
 SCOPES = ("layer", "rows", "unit")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import easearch as ea
 from easearch.scoring import Scores
-from easearch.scoring.evidence import rank_correlation
+from easearch.scoring.samples.evidence import rank_correlation
 
 Data = list[tuple[Tensor, Tensor]]
 METHODS: dict[str, tuple[ea.Splitting, float]] = {

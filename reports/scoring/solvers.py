@@ -20,11 +20,11 @@ from subjects import WIDE, heading, pictures, trained
 from torch import Tensor, nn
 
 import easearch as ea
-from easearch.scoring.capture import Capturer
-from easearch.scoring.directions import descend, lockstep
-from easearch.scoring.eigen import Ends
-from easearch.scoring.passes import Part, Passes
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.passes import Part, Passes
+from easearch.scoring.spectrum.directions import descend, lockstep
+from easearch.scoring.spectrum.eigen import Ends
+from easearch.scoring.units.unit import Unit
 
 Data = list[tuple[Tensor, Tensor]]
 

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 from test_untouched import witness
 
 import easearch as ea
-from easearch.scoring.capture import Capturer
-from easearch.scoring.eigen import Exact, Lanczos
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.spectrum.eigen import Exact, Lanczos
+from easearch.scoring.units.unit import Unit
 from easearch.tracing.kinds.activation import jumps_of
 
 

@@ -13,9 +13,9 @@ from torch import nn
 import easearch as ea
 from easearch.growth.training import recalibrate
 from easearch.scoring import CRITERIA
-from easearch.scoring.broods import born, parts_of
-from easearch.scoring.nursery import Nursery
-from easearch.scoring.wires import Wires
+from easearch.scoring.newborn.broods import born, parts_of
+from easearch.scoring.newborn.nursery import Nursery
+from easearch.scoring.samples.wires import Wires
 
 
 def grown_norms(model: nn.Module, before: nn.Module) -> dict[str, nn.Module]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from easearch.scoring.curvature import BETA, CLOSED, bend, bent, slopes
+from easearch.scoring.units.curvature import BETA, CLOSED, bend, bent, slopes
 from easearch.tracing.kinds.activation import evaluate, jumps_of
 from easearch.tracing.kinds.function_table import BY_NAME
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from easearch.scoring.eigen import SOLVERS, Ends, Lanczos
+from easearch.scoring.spectrum.eigen import SOLVERS, Ends, Lanczos
 
 
 def matrices(channels: int, size: int, decay: float = 1.0) -> torch.Tensor:

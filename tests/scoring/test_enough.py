@@ -10,7 +10,7 @@ import easearch as ea
 from easearch.errors import ScoringError
 from easearch.scoring import CRITERIA, Enough, Splitting
 from easearch.scoring import enough as module
-from easearch.scoring.batches import First, samples_in
+from easearch.scoring.samples.batches import First, samples_in
 from easearch.scoring.scores import STABLE_GAIN, STABLE_RANK, Scores
 
 

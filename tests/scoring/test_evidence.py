@@ -9,7 +9,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from easearch.scoring.evidence import Tally, rank_correlation
+from easearch.scoring.samples.evidence import Tally, rank_correlation
 
 
 def tallied(values: Tensor, sizes: list[int]) -> Tally:

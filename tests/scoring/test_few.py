@@ -9,12 +9,12 @@ from families import FAMILIES, inputs, settled
 from networks import NETWORKS, batches, sample, trained
 
 import easearch as ea
-from easearch.scoring.capture import Captured, Capturer
-from easearch.scoring.passes import Batch, Part, Passes
+from easearch.scoring.samples.capture import Captured, Capturer
+from easearch.scoring.samples.passes import Batch, Part, Passes
+from easearch.scoring.samples.store import Room
+from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import scoring_state
-from easearch.scoring.store import Room
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.units.unit import Unit
 
 
 def times(part: Part, v: torch.Tensor, batches: list[Batch]) -> torch.Tensor:

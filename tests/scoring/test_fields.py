@@ -11,13 +11,13 @@ from families import FAMILIES, inputs, settled
 from networks import NETWORKS, Tied, batches, sample, trained
 
 import easearch as ea
-from easearch.scoring.capture import Captured, Capturer
 from easearch.scoring.linearised import fields as fields_module
 from easearch.scoring.linearised.fields import Engine, Fields, engine
-from easearch.scoring.passes import Part, Passes
+from easearch.scoring.samples.capture import Captured, Capturer
+from easearch.scoring.samples.passes import Part, Passes
+from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import scoring_state
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.units.unit import Unit
 from easearch.tracing import KINDS, Kind, Role
 
 

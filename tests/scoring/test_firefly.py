@@ -18,11 +18,11 @@ from torch import nn
 import easearch as ea
 from easearch.errors import ScoringError
 from easearch.growth.training import recalibrate
-from easearch.scoring.contenders import columns, owned
 from easearch.scoring.firefly import Firefly
-from easearch.scoring.gates import Gates
-from easearch.scoring.overgrown import Overgrown
-from easearch.scoring.pool import Pool
+from easearch.scoring.overgrown.contenders import columns, owned
+from easearch.scoring.overgrown.gates import Gates
+from easearch.scoring.overgrown.network import Overgrown
+from easearch.scoring.overgrown.pool import Pool
 
 TRIED = {*(FAMILIES.keys() - TORCHVISION.keys()), "shufflenet_v2", "resnext", "convnext", "swin"}
 """The deep ones have no kinds of layers that these have not."""

@@ -9,11 +9,11 @@ from networks import NETWORKS, batches, sample, trained
 from torch import nn
 
 import easearch as ea
-from easearch.scoring import capture
-from easearch.scoring.capture import Capturer
-from easearch.scoring.folding import folds
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples import capture
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.folding import folds
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.unit import Unit
 
 
 def edges_of(model: nn.Module) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import easearch as ea
-from easearch.scoring.broods import capture
 from easearch.scoring.gradmax import GradMax
-from easearch.scoring.passes import Passes
-from easearch.scoring.straight import Singular, Straight, decomposed
-from easearch.scoring.wires import Wires
+from easearch.scoring.newborn.broods import capture
+from easearch.scoring.newborn.straight import Singular, Straight, decomposed
+from easearch.scoring.samples.passes import Passes
+from easearch.scoring.samples.wires import Wires
 
 
 def _convs() -> nn.Module:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 import easearch as ea
 from easearch.errors import ScoringError
-from easearch.scoring.contenders import owned
 from easearch.scoring.firefly import Firefly
-from easearch.scoring.gates import Gates
-from easearch.scoring.overgrown import Overgrown
-from easearch.scoring.pool import Pool
+from easearch.scoring.overgrown.contenders import owned
+from easearch.scoring.overgrown.gates import Gates
+from easearch.scoring.overgrown.network import Overgrown
+from easearch.scoring.overgrown.pool import Pool
 
 FAMILIES = (
     *("tied", "plain", "mobilenet_v2 relu6"),

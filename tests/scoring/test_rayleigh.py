@@ -10,8 +10,8 @@ from networks import batches, sample, trained
 from torch import Tensor
 
 import easearch as ea
-from easearch.scoring.eigen import Lanczos
-from easearch.scoring.rayleigh import EPOCHS, Rayleigh
+from easearch.scoring.spectrum.eigen import Lanczos
+from easearch.scoring.spectrum.rayleigh import EPOCHS, Rayleigh
 
 
 def matrices(channels: int, size: int) -> Tensor:

@@ -8,8 +8,8 @@ from families import FAMILIES, inputs, settled
 from torch import nn
 
 import easearch as ea
-from easearch.scoring.rows import Rows
-from easearch.scoring.scope import subgraph
+from easearch.scoring.units.rows import Rows
+from easearch.scoring.units.scope import subgraph
 
 
 def rows_of(name: str) -> tuple[nn.Module, ea.Graph, list[tuple[str, Rows]]]:

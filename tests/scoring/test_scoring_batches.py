@@ -14,7 +14,7 @@ from torch import Tensor
 import easearch as ea
 from easearch.errors import ScoringError
 from easearch.scoring import CRITERIA
-from easearch.scoring.batches import parts
+from easearch.scoring.samples.batches import parts
 
 LOOKING = [name for name in CRITERIA if name != "random"]
 """The criteria that look at the batches."""

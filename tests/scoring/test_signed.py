@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from easearch.errors import ScoringError
-from easearch.scoring.signed import points_of, schemes
+from easearch.scoring.spectrum.signed import points_of, schemes
 
 ENDS = [(-1.0, 2.0), (-2.0, 1.0), (-1.0, 1.0), (-1.0, -0.2), (0.3, 1.0), (-1.0, 0.0)]
 

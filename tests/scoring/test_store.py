@@ -7,8 +7,8 @@ import gc
 import pytest
 import torch
 
-from easearch.scoring import store
-from easearch.scoring.store import Room
+from easearch.scoring.samples import store
+from easearch.scoring.samples.store import Room
 
 
 def given() -> list[torch.Tensor]:

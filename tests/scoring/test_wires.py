@@ -12,9 +12,9 @@ from torch import Tensor, fx, nn
 
 import easearch as ea
 from easearch.errors import ScoringError
-from easearch.scoring.capture import Capturer
-from easearch.scoring.unit import Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.unit import Unit
 
 
 @pytest.mark.parametrize("name", FAMILIES)

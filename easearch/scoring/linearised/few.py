@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from easearch.scoring.capture import Captured
 from easearch.scoring.linearised.maps import bare
-from easearch.scoring.rows import Rows
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Captured
+from easearch.scoring.units.rows import Rows
+from easearch.scoring.units.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,15 +19,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from easearch.scoring.capture import Captured
 from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.few import Few, taken
 from easearch.scoring.linearised.maps import Pair, bare
 from easearch.scoring.linearised.plan import plan
 from easearch.scoring.linearised.product import Moved, Product, add, gather, sum_pair
 from easearch.scoring.linearised.steps import Kept, Step
-from easearch.scoring.store import Room
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Captured
+from easearch.scoring.samples.store import Room
+from easearch.scoring.units.unit import Unit
 
 CHUNK = 2**21
 """Bytes of a chunk's largest tensor: what a pass needs besides the fields stays small, however

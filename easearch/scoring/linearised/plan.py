@@ -5,7 +5,7 @@ from __future__ import annotations
 from easearch.graph import Layer
 from easearch.scoring.linearised.rules import PARAMETRIC, Place, parametric, ruled, simple
 from easearch.scoring.linearised.steps import Step
-from easearch.scoring.unit import Unit
+from easearch.scoring.units.unit import Unit
 
 
 def plan(unit: Unit) -> tuple[Step, ...] | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.maps import Pair
 from easearch.scoring.linearised.steps import Kept, Some, Step
-from easearch.scoring.rows import Rows
+from easearch.scoring.units.rows import Rows
 
 Moved = dict[str, Tensor | None]
 """Tangents or adjoints by step; None is zero."""

@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easearch.graph import Graph, Layer
-from easearch.scoring.capture import Edge
 from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.fold import fold
 from easearch.scoring.linearised.maps import Map, Matrix, Scale, convolution
 from easearch.scoring.linearised.replay import Product, Replay
 from easearch.scoring.linearised.steps import Bend, Plain, Step, Sum
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Edge
+from easearch.scoring.units.unit import Unit
 
 PARAMETRIC = ("conv", "depthwise", "grouped", "linear")
 LINEAR = frozenset(

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from easearch.scoring.capture import Edge
-from easearch.scoring.curvature import Options, slopes
 from easearch.scoring.linearised.maps import Pair, formed
+from easearch.scoring.samples.capture import Edge
+from easearch.scoring.units.curvature import Options, slopes
 from easearch.tracing.kinds.activation import evaluate
 
 Kept = tuple[Tensor | None, ...]

@@ -24,7 +24,7 @@ from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.moves import Move
 from easearch.roles import Loss
-from easearch.scoring.batches import called_with
+from easearch.scoring.samples.batches import called_with
 
 Carrying = Callable[[Tensor], Sequence[Move]]
 """Numbers (n,) -> the same moves with these numbers in them, each as it is or times a constant."""

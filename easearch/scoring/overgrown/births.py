@@ -16,9 +16,9 @@ from torch.func import functional_call
 
 from easearch.errors import ScoringError
 from easearch.roles import Batches
-from easearch.scoring.batches import called_with
-from easearch.scoring.overgrown import Overgrown
-from easearch.scoring.shards import together
+from easearch.scoring.overgrown.network import Overgrown
+from easearch.scoring.samples.batches import called_with
+from easearch.scoring.samples.shards import together
 
 
 class _Norm:

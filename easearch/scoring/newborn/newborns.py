@@ -16,13 +16,13 @@ from easearch.errors import ScoringError
 from easearch.graph import ChannelGroup, Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Loss
-from easearch.scoring.batches import first_inputs, in_micro, parts
-from easearch.scoring.broods import Brood, capture, judged
-from easearch.scoring.evidence import Tally, rank_correlation
-from easearch.scoring.nursery import Nursery
-from easearch.scoring.passes import Passes
+from easearch.scoring.newborn.broods import Brood, capture, judged
+from easearch.scoring.newborn.nursery import Nursery
+from easearch.scoring.samples.batches import first_inputs, in_micro, parts
+from easearch.scoring.samples.evidence import Tally, rank_correlation
+from easearch.scoring.samples.passes import Passes
+from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import Scores, scoring_state
-from easearch.scoring.wires import Wires
 
 LOG = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.wires import Wires
 
 Edge = tuple[str, str]
 Folded = Callable[[Tensor], Tensor]

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Held, Layer, Layout, offsets_in
-from easearch.scoring.capture import Captured, Edge
-from easearch.scoring.curvature import along
-from easearch.scoring.rows import Rows, Slot
-from easearch.scoring.scope import into
-from easearch.scoring.unit import Run, Unit
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.capture import Captured, Edge
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.curvature import along
+from easearch.scoring.units.rows import Rows, Slot
+from easearch.scoring.units.scope import into
+from easearch.scoring.units.unit import Run, Unit
 
 MEAN, VARIANCE = "running_mean", "running_var"
 

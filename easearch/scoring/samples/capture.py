@@ -17,9 +17,9 @@ from torch import Tensor, fx, nn
 
 from easearch.errors import ScoringError
 from easearch.roles import Loss
-from easearch.scoring.batches import samples_in
-from easearch.scoring.folding import Folded, active, folds
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.batches import samples_in
+from easearch.scoring.samples.folding import Folded, active, folds
+from easearch.scoring.samples.wires import Wires
 from easearch.tracing.nodes import asks_for_form
 
 Edge = tuple[str, str]

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer
-from easearch.scoring import shards
-from easearch.scoring.broods import Brood, filled, parts_of
-from easearch.scoring.capture import Captured
-from easearch.scoring.curvature import slopes
-from easearch.scoring.nursery import MEAN, VARIANCE, Learning, Nursery, epsilon
-from easearch.scoring.passes import Passes
-from easearch.scoring.unit import Run
-from easearch.scoring.wires import Wires
+from easearch.scoring.newborn.broods import Brood, filled, parts_of
+from easearch.scoring.newborn.nursery import MEAN, VARIANCE, Learning, Nursery, epsilon
+from easearch.scoring.samples import shards
+from easearch.scoring.samples.capture import Captured
+from easearch.scoring.samples.passes import Passes
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.curvature import slopes
+from easearch.scoring.units.unit import Run
 
 ABOVE = 1e-6
 """How far above zero a slope is taken."""

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from easearch.roles import Batches
-from easearch.scoring.capture import Captured
 from easearch.scoring.linearised import Engine, Fields, engine, joined
-from easearch.scoring.store import Room
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.capture import Captured
+from easearch.scoring.samples.store import Room
+from easearch.scoring.units.unit import Unit
 
 Capture = Callable[[Any, Any], Captured]
 """(inputs, targets) -> the batch's captured values and gradients."""

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from easearch.moves import NewNeuron, Offset
 from easearch.roles import Loss
-from easearch.scoring import shards
-from easearch.scoring.capture import Capturer
-from easearch.scoring.evidence import Tally, completed
-from easearch.scoring.nursery import Nursery, Seen, Table, tensor_numbers
-from easearch.scoring.passes import Capture, Passes
-from easearch.scoring.wires import Wires
+from easearch.scoring.newborn.nursery import Nursery, Seen, Table, tensor_numbers
+from easearch.scoring.samples import shards
+from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.evidence import Tally, completed
+from easearch.scoring.samples.passes import Capture, Passes
+from easearch.scoring.samples.wires import Wires
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

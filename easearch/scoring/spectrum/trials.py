@@ -13,11 +13,11 @@ from torch import Tensor
 
 from easearch.errors import ScoringError
 from easearch.moves import Offset
-from easearch.scoring.eigen import Ends
-from easearch.scoring.evidence import Tally, completed
-from easearch.scoring.passes import Batch, Part, Passes
-from easearch.scoring.signed import HERE, Point, Scheme, points_of, schemes
-from easearch.scoring.unit import Unit
+from easearch.scoring.samples.evidence import Tally, completed
+from easearch.scoring.samples.passes import Batch, Part, Passes
+from easearch.scoring.spectrum.eigen import Ends
+from easearch.scoring.spectrum.signed import HERE, Point, Scheme, points_of, schemes
+from easearch.scoring.units.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

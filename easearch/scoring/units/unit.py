@@ -20,11 +20,11 @@ from torch import Tensor, fx, nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
 from easearch.graph import ChannelGroup, Graph, Layer
-from easearch.scoring.capture import Captured, Edge
-from easearch.scoring.curvature import along, bend, bent
-from easearch.scoring.rows import Rows
-from easearch.scoring.scope import Scope, exits, into, per_channel, subgraph
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.capture import Captured, Edge
+from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.curvature import along, bend, bent
+from easearch.scoring.units.rows import Rows
+from easearch.scoring.units.scope import Scope, exits, into, per_channel, subgraph
 from easearch.tracing import KINDS, Role
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 from torch import Tensor, fx
 
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
-from easearch.scoring.capture import Edge
-from easearch.scoring.wires import Wires
+from easearch.scoring.samples.capture import Edge
+from easearch.scoring.samples.wires import Wires
 from easearch.tracing.nodes import asks_for_form
 
 Scope = Literal["unit", "rows", "layer"]

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from easearch.errors import ScoringError
-from easearch.scoring.shards import together
+from easearch.scoring.samples.shards import together
 
 
 class Tally:

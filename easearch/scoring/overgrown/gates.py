@@ -19,12 +19,12 @@ from torch import Tensor
 
 from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
-from easearch.scoring import shards
-from easearch.scoring.batches import First, samples_in
-from easearch.scoring.births import measured
-from easearch.scoring.evidence import Tally, completed
-from easearch.scoring.overgrown import Overgrown
-from easearch.scoring.pool import Pool
+from easearch.scoring.overgrown.births import measured
+from easearch.scoring.overgrown.network import Overgrown
+from easearch.scoring.overgrown.pool import Pool
+from easearch.scoring.samples import shards
+from easearch.scoring.samples.batches import First, samples_in
+from easearch.scoring.samples.evidence import Tally, completed
 
 AT_BIRTH, AFTERWARDS = 256, 2048
 """Samples on which new channels' norms are measured, before they learn and when they have."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from easearch.errors import ScoringError
-from easearch.scoring import shards
-from easearch.scoring.eigen import SOLVERS, Ends
-from easearch.scoring.passes import Batch, Part, Passes
-from easearch.scoring.rayleigh import Rayleigh
+from easearch.scoring.samples import shards
+from easearch.scoring.samples.passes import Batch, Part, Passes
+from easearch.scoring.spectrum.eigen import SOLVERS, Ends
+from easearch.scoring.spectrum.rayleigh import Rayleigh
 
 
 def lockstep(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
-from easearch.scoring import shards
+from easearch.scoring.samples import shards
 
 MICRO = 64
 """Samples that are worked on at once: their values stay in the caches (docs/methods.md, 5)."""

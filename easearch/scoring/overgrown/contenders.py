@@ -19,9 +19,9 @@ from easearch.deepening import ACTIVATIONS, NewLayer
 from easearch.errors import GraphError
 from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
 from easearch.moves import Move, NewNeuron, Offset, Split
-from easearch.scoring.pool import Block, Piece
-from easearch.scoring.rows import Rows, Slot
-from easearch.scoring.scope import subgraph
+from easearch.scoring.overgrown.pool import Block, Piece
+from easearch.scoring.units.rows import Rows, Slot
+from easearch.scoring.units.scope import subgraph
 from easearch.tracing import KINDS, Role
 
 

@@ -1,0 +1,1 @@
+"""Samples: batches cut and parted, what flows where in the network, sums and their intervals."""

@@ -1,0 +1,1 @@
+"""Both ends of every splitting matrix, and the ways of splitting along them."""

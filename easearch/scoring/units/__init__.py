@@ -1,0 +1,1 @@
+"""A channel group's own part of the network, as a function of what its channels own."""
