@@ -67,26 +67,29 @@ class Assembly:
 
     def run(self) -> Run:
         """Seed to certificate."""
-        recipe, bounds, meters = self.recipe, self.ready.bounds, self.ready.meters
-        state, seed = self.ready.state, self.ready.state.graph
-        grower = Grower(
-            state=state,
-            sample=self.sample.to(self.device),
-            feed=self.feed,
-            criterion=self._criterion(),
-            selector=selector(recipe.growth.selector),
-            bounds=bounds,
-            meters=meters,
-            training=self.ready.training,
-            growing=self.ready.growing,
-            watch=self.watch,
-            verify=self._verify(bounds),
-            left=self._save_stage,
-        )
+        bounds, meters, seed = self.ready.bounds, self.ready.meters, self.ready.state.graph
+        grower = self.grower()
         grower.run()
         certificate = self._certified(grower, bounds)
         quality = evaluate(grower.state.model, self.feed.test())
         return self._finished(grower, seed, bounds, meters, certificate, quality)
+
+    def grower(self) -> Grower:
+        """The growth loop with the recipe's parts, before its first epoch."""
+        return Grower(
+            state=self.ready.state,
+            sample=self.sample.to(self.device),
+            feed=self.feed,
+            criterion=self._criterion(),
+            selector=selector(self.recipe.growth.selector),
+            bounds=self.ready.bounds,
+            meters=self.ready.meters,
+            training=self.ready.training,
+            growing=self.ready.growing,
+            watch=self.watch,
+            verify=self._verify(self.ready.bounds),
+            left=self._save_stage,
+        )
 
     def _criterion(self) -> Criterion:
         """The recipe's; with `images: auto` on as many as it needs, and what that took is told."""

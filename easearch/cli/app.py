@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from easearch.cli.check import check
+from easearch.cli.compare import compare
 from easearch.cli.doctor import doctor
 from easearch.cli.export import export
 from easearch.cli.grow import grow
@@ -36,6 +37,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     score: "easearch score runs/first --images auto",
     export: "easearch export runs/first --out model.onnx",
     report: "easearch report runs/first",
+    compare: "easearch compare recipes/quickstart.yaml --arms grow,uniform --seeds 5",
     sweep: "easearch sweep recipes/quickstart.yaml --trials 10 --out runs/sweep",
     doctor: "easearch doctor --json",
 }

@@ -33,7 +33,7 @@ def epoch(event: Epoch, progress: Progress | None) -> str:
     """Losses, accuracies and costs of an epoch that is done."""
     of = f"/{progress.epochs}" if progress else ""
     parts = [
-        f"epoch {event.epoch}{of}",
+        f"epoch {event.epoch:.4g}{of}",
         f"stage {event.stage}",
         f"loss {significant(event.loss)}",
         f"accuracy {percent(event.accuracy)}",

@@ -31,10 +31,13 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """An epoch is done: one row of `history.jsonl`."""
+    """An epoch is done (or a part of one, before a growth and at the end): one row of
+    `history.jsonl`.
+    """
 
     stage: int
-    epoch: int
+    epoch: float
+    """A whole number, unless epochs pass with the compute that is spent."""
     rate: float
     loss: float
     accuracy: float
@@ -52,7 +55,7 @@ class Step:
     """What one growth round did: one row of `steps.jsonl`. Losses are means in nats."""
 
     round: int
-    epoch: int
+    epoch: float
     widths_before: Mapping[str, int]
     widths_after: Mapping[str, int]
     costs_before: Mapping[str, float]

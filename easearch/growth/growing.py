@@ -14,7 +14,8 @@ class Growing:
 
     Attributes:
         stages: fractions of the way from the seed's cost to the limits, the last one 1.
-        at: epochs after which the growths happen, one a stage.
+        at: epochs after which the growths happen, one a stage; whole ones, unless epochs pass with
+            the compute that is spent.
         line_search: factors by which the plan's common step is tried.
         width_step: new widths are multiples of it.
         widths: group name -> the widths that it may take. Ceilings hold in every growth, floors in
@@ -23,7 +24,7 @@ class Growing:
     """
 
     stages: tuple[float, ...]
-    at: tuple[int, ...]
+    at: tuple[float, ...]
     line_search: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
     width_step: int
     widths: Mapping[str, Range] = field(default_factory=dict)

@@ -21,8 +21,10 @@ from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
 from easearch.growth.growing import Growing
+from easearch.growth.hours import Hours
 from easearch.growth.planning import Growth, affordable
 from easearch.growth.state import Clock, State
+from easearch.growth.stream import step_compute, stream
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
 from easearch.growth.verifying import verified
 from easearch.moves import Plan
@@ -70,12 +72,22 @@ class Grower:
             b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
         }
         self.seconds: dict[str, float] = {}
+        self._hours = Hours(training=self.training, feed=self.feed)
+        self._abandoned = (
+            0.0  # multiply-adds of ways that were given up: off the clock, on the bill
+        )
+
+    @property
+    def now(self) -> float:
+        """Epochs that have passed."""
+        return self._hours.now(self.state.batches, self.compute.total - self._abandoned)
 
     def run(self) -> None:
         """From the seed to the trained network."""
         for stage, at in enumerate(self.growing.at):
             self._train_until(at)
             self.left(self.state)
+            self.state.spent = self.compute.total - self._abandoned
             self.before.append(self.state.copied())
             self._grow(stage, 1.0)
         self._train_until(self.training.epochs)
@@ -84,7 +96,8 @@ class Grower:
         """Again from the last state within limits `tighter` times what they are, in one growth."""
         fitting = [state for state in self.before if self._fits(state.graph, tighter)]
         self.state = (fitting or self.before[:1])[-1].copied()
-        self.history = [row for row in self.history if row.epoch <= self.state.epoch]
+        self._abandoned = self.compute.total - self.state.spent
+        self.history = [row for row in self.history if row.epoch <= self.now]
         self.steps = self.steps[: self.state.stage]
         self.before = self.before[: self.state.stage + 1]
         self._grow(len(self.growing.at) - 1, tighter)
@@ -94,8 +107,9 @@ class Grower:
 
     def _grow(self, stage: int, tighter: float) -> None:
         state, clock = self.state, Clock()
-        epoch = state.epoch
-        before = state.graph
+        epoch, now, before = state.epoch, self.now, state.graph
+        if self.training.compute is not None:  # two growths may fall into one pass
+            epoch += stage
         self.watch(Phase(name="score", detail=f"growth {stage + 1} of {len(self.growing.at)}"))
         with counted() as work:
             scores = self.criterion.score(
@@ -122,10 +136,12 @@ class Grower:
         state.stage = len(self.steps) + 1
         clock.lap("surgery")
         loss_before, kept_loss = dict(tried)[0.0], dict(tried)[factor]
-        recalibrate(state.model, self.feed.scoring(epoch))
+        with counted() as work:
+            recalibrate(state.model, self.feed.scoring(epoch))
+        self.compute.search += work.macs
         step = Step(
             round=state.stage,
-            epoch=epoch,
+            epoch=now if self.training.compute else state.epoch,
             widths_before=before.widths,
             widths_after=state.graph.widths,
             costs_before={m.name: self._price(m, before) for m in self.meters},
@@ -210,54 +226,48 @@ class Grower:
 
     # --- training
 
-    def _train_until(self, epoch: int) -> None:
-        self.watch(Phase(name="train", detail=f"to epoch {epoch} of {self.training.epochs}"))
-        while self.state.epoch < epoch:
-            self._epoch()
+    def _train_until(self, moment: float) -> None:
+        self.watch(Phase(name="train", detail=f"to epoch {moment:g} of {self.training.epochs}"))
+        each = self._hours.each(self.compute.macs_of(self.state.graph))
+        while (steps := self._hours.steps(self.now, moment, each, self.state.batches)) > 0:
+            self._train(steps, each)
 
-    def _epoch(self) -> None:
-        state, training = self.state, self.training
-        began, steps = time.perf_counter(), self.feed.steps
+    def _train(self, steps: int, each: float) -> None:
+        """So many steps, each of which takes `each` epochs."""
+        state, how, now, feed = self.state, self.training, self.now, self.feed
+        began = time.perf_counter()
         annealed_from = float(self.growing.at[-1]) if self.growing.at else 0.0
 
         def rate(number: int) -> float:
-            return training.rate_at(state.epoch + (number + 0.5) / steps, annealed_from)
+            return how.rate_at(now + (number + 0.5) * each, annealed_from)
 
         def watch(number: int, loss: float) -> None:
-            done = (number + 1) / steps
-            spent = time.perf_counter() - began
-            left = spent / done * (training.epochs - state.epoch - done)
+            at, spent = now + (number + 1) * each, time.perf_counter() - began
             self.watch(
                 Progress(
                     stage=state.stage,
                     stages=len(self.growing.at),
-                    epoch=state.epoch + done,
-                    epochs=training.epochs,
+                    epoch=at,
+                    epochs=how.epochs,
                     loss=loss,
-                    seconds_left=left,
+                    seconds_left=spent / (number + 1) * max(how.epochs - at, 0.0) / each,
                 )
             )
 
-        trained = train_epoch(
-            state.model,
-            state.optimizer,
-            self.feed.training(state.epoch),
-            rate,
-            training.label_smoothing,
-            watch,
-        )
+        row = stream(feed, state.batches, steps)
+        trained = train_epoch(state.model, state.optimizer, row, rate, how.label_smoothing, watch)
         self._spend({"training": time.perf_counter() - began})
-        self.compute.training += 3 * self.compute.macs_of(state.graph) * self.feed.samples
-        last_rate = rate(steps - 1)
-        state.epoch += 1
-        self._record(trained, last_rate)
+        self.compute.training += steps * step_compute(self.compute.macs_of(state.graph), feed)
+        state.batches += steps
+        state.epoch = state.batches // feed.steps
+        self._record(trained, rate(steps - 1))
 
     def _record(self, trained: Quality, rate: float) -> None:
         state = self.state
         seen = evaluate(state.model, self.feed.validation())
         row = Epoch(
             stage=state.stage,
-            epoch=state.epoch,
+            epoch=self.now if self.training.compute else state.epoch,
             rate=rate,
             loss=trained.loss,
             accuracy=trained.accuracy,

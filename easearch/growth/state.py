@@ -22,7 +22,12 @@ class State:
     graph: Graph
     optimizer: Optimizer
     epoch: int = 0
+    """Passes over the data that are done."""
     stage: int = 0
+    batches: int = 0
+    """Batches trained on, of the row that a seed has (`easearch.growth.stream`)."""
+    spent: float = 0.0
+    """Multiply-adds on the run's clock when this state was copied."""
 
     def copied(self) -> State:
         """An independent copy; model and optimizer stay tied to each other."""

@@ -56,6 +56,8 @@ class Training:
 
     Attributes:
         epochs: of the whole run.
+        compute: multiply-adds of the whole run: an epoch is then its share of them, and no pass
+            over the data (`easearch.growth.hours`); None: epochs are passes.
         rate: learning rate of the constant part.
         momentum: Nesterov momentum.
         weight_decay: on weights of two axes or more; norms and biases are not decayed.
@@ -64,6 +66,7 @@ class Training:
     """
 
     epochs: int
+    compute: float | None = None
     rate: float
     momentum: float = 0.9
     weight_decay: float = 5e-4

@@ -13,10 +13,11 @@ from typing import Any
 from torch import nn
 
 from easearch.models.arguments import unknown
+from easearch.models.blocks import initialise
 from easearch.models.mobilenet_v1 import mobilenet_v1
 from easearch.models.mobilenet_v2 import mobilenet_v2
 
-__all__ = ["SEEDS", "build", "mobilenet_v1", "mobilenet_v2"]
+__all__ = ["SEEDS", "build", "initialise", "mobilenet_v1", "mobilenet_v2"]
 
 SEEDS: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v1": mobilenet_v1,

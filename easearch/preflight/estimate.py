@@ -18,6 +18,7 @@ from easearch.exporting import export
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.surgery import apply, resize
+from easearch.growth.training import RECALIBRATED
 from easearch.moves import Candidate
 from easearch.preflight.ready import Ready
 from easearch.preflight.timing import (
@@ -117,6 +118,9 @@ class _Run:
         self.macs = [float(Compute.macs_of(graph)) for graph in self.graphs]
         ends = [*ready.growing.at, ready.training.epochs]
         self.epochs = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        if ready.training.compute is not None:
+            whole = ready.training.compute / ready.training.epochs / (3 * ready.feed.samples)
+            self.epochs = [e * whole / m for e, m in zip(self.epochs, self.macs, strict=True)]
         self.tries = len(ready.growing.line_search) + 1
 
     def model(self, number: int) -> nn.Module:
@@ -148,8 +152,10 @@ class _Run:
         samples, images = self.ready.feed.samples, self.ready.feed.searching(0).samples
         training = sum(3 * e * samples * m for e, m in zip(self.epochs, self.macs, strict=True))
         before, after = self.macs[:-1], self.macs[1:]
+        again = min(self.ready.feed.scoring(0).samples, RECALIBRATED)
         search = sum(
-            (b + (self.tries - 1) * a) * images for b, a in zip(before, after, strict=True)
+            (b + (self.tries - 1) * a) * images + a * again
+            for b, a in zip(before, after, strict=True)
         )
         parts = Compute(training=training, scoring=self.scored(scores, "work"), search=search)
         return parts.as_dict()

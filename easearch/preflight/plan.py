@@ -66,7 +66,7 @@ class Preflight:
     precision: str
     limits: tuple[LimitPlan, ...]
     groups: tuple[GroupPlan, ...]
-    growths: tuple[int, ...]
+    growths: tuple[float, ...]
     """Epochs after which the network grows."""
     width_step: int
     estimate: Estimate
@@ -128,7 +128,7 @@ class Preflight:
         cores = "1 core" if takes.cores == 1 else f"{takes.cores} cores"
         threads = "1 thread" if takes.threads == 1 else f"{takes.threads} threads"
         times = "once" if len(self.growths) == 1 else f"{len(self.growths)} times"
-        epochs = ", ".join(map(str, self.growths))
+        epochs = ", ".join(f"{moment:.3g}" for moment in self.growths)
         return [
             f"{self.name}: grown {times} (after epoch {epochs}) for {self.budget_device}, "
             f"{self.precision}, in steps of {self.width_step} channels.",

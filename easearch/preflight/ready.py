@@ -132,6 +132,7 @@ def _training(recipe: Recipe) -> Training:
     part = recipe.training
     return Training(
         epochs=part.epochs,
+        compute=part.compute,
         rate=part.rate,
         momentum=part.momentum,
         weight_decay=part.weight_decay,
@@ -142,7 +143,9 @@ def _training(recipe: Recipe) -> Training:
 
 def _growing(recipe: Recipe, graph: Graph, budget: Budget, watch: Watcher) -> Growing:
     part, epochs = recipe.growth, recipe.training.epochs
-    at = tuple(max(round(moment * epochs), 1) for moment in part.at)
+    at: tuple[float, ...] = tuple(max(round(moment * epochs), 1) for moment in part.at)
+    if recipe.training.compute is not None:
+        at = tuple(moment * epochs for moment in part.at)
     if len(set(at)) < len(at) or at[-1] >= epochs:
         raise RecipeError(
             "growth.at: expected moments in different epochs before the last, got "

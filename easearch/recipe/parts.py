@@ -242,6 +242,12 @@ class TrainingPart(Part):
     """One schedule for the whole run: a constant rate until the last growth, then one cosine."""
 
     epochs: Whole = Field(ge=1, description="passes over the training images in the whole run")
+    compute: Number | None = Field(
+        default=None,
+        gt=0,
+        description="multiply-adds of the whole run, scoring and searching too; epochs are then "
+        "its shares. None: epochs are passes",
+    )
     batch_size: Whole = Field(default=128, ge=1, description="images a step")
     rate: Number = Field(default=0.1, gt=0, description="highest rate; fits 128 images a step")
     momentum: Number = Field(default=0.9, ge=0, lt=1, description="Nesterov momentum; the usual")

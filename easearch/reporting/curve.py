@@ -34,7 +34,7 @@ def curve(run: RunFolder) -> Markup | None:
     """The run over its epochs; None without history."""
     if not run.history:
         return None
-    told = f"Loss, accuracy and cost over {run.history[-1].epoch} epochs"
+    told = f"Loss, accuracy and cost over {run.history[-1].epoch:.4g} epochs"
     return inline("curve", told, lambda width: _draw(run, width))
 
 

@@ -79,7 +79,7 @@ def rounds_table(steps: Sequence[Step], facts: Facts) -> Table:
         rows=tuple(
             (
                 f"growth {step.round}",
-                str(step.epoch),
+                f"{step.epoch:.4g}",
                 count(step.moves),
                 *([count(len(step.layers))] if deeper else []),
                 *(_change(step, meter, facts.limits[meter].unit) for meter in meters),

@@ -18,7 +18,7 @@ FLOORS = (
     {"scoring", "exporting"},
     {"recipe", "reporting", "feed", "record"},
     {"run", "assembly", "preflight", "seed"},
-    {"sweeps"},
+    {"sweeps", "comparing"},
     {"cli"},
 )
 MIXED = (0, 4, 5)
@@ -34,6 +34,7 @@ MAY_IMPORT_ASIDE = {
     "preflight": {"data"},
     "seed": {"models", "data"},
     "sweeps": {"models", "data"},
+    "comparing": {"models", "data"},
     "cli": {"models", "data"},
 }
 FREE = {"__init__", "__main__"}

@@ -20,6 +20,15 @@ def tallied(values: Tensor, sizes: list[int]) -> Tally:
     return tally
 
 
+def test_one_by_one_is_in_blocks_of_one() -> None:
+    values = draw(11, 0)
+    one, other = tallied(values, [1] * 11), Tally(3)
+    for block in values.split([3, 4, 4]):
+        other.add_each(block)
+    for a, b in zip(one.tensors(), other.tensors(), strict=True):
+        assert torch.allclose(a, b)
+
+
 def draw(samples: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(samples, 3, generator=generator, dtype=torch.float64) + 2.0

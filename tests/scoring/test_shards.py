@@ -106,7 +106,7 @@ def test_one_ranks_failure_is_everybodys(tmp_path: Path, case: str) -> None:
 
 
 def test_without_a_process_group_nothing_is_exchanged() -> None:
-    from easearch.scoring import shards
+    from easearch.scoring.samples import shards
 
     tensor = torch.ones(3)
     assert shards.alone()

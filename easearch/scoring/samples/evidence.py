@@ -15,7 +15,8 @@ from easearch.scoring.samples.shards import together
 
 
 class Tally:
-    """A mean over samples that come in blocks (micro-batches), of any number of quantities.
+    """A mean over samples that come one by one or in blocks (micro-batches), of any number of
+    quantities.
 
     Blocks go to the two halves in turn. Their spread gives the interval: the mean is a ratio of
     sums, and blocks are what is drawn.
@@ -40,6 +41,18 @@ class Tally:
         self._counts[half] += samples
         self._counts[2] += samples**2
         self._counts[3] += 1
+
+    def add_each(self, values: Tensor) -> None:
+        """Samples one by one, (N, ...): blocks of one."""
+        first, number = int(self._counts[3]) % 2, len(values)
+        values = values.to(self._sums)
+        for half in (0, 1):
+            own = values[(half - first) % 2 :: 2]
+            self._sums[half] += own.sum(0)
+            self._counts[half] += len(own)
+        self._squares += values.square().sum(0)
+        self._crossed += values.sum(0)
+        self._counts[2:] += number
 
     def tensors(self) -> list[Tensor]:
         """All sums, to be added up over ranks."""

@@ -63,8 +63,9 @@ class Trial:
         return along_low * self.low + along_high * self.high
 
     def gains(self, batch: Batch, part: Part, fisher: bool) -> Tensor:
-        """(K, C): the decrease of the loss, summed over a batch's samples, by every scheme; with
-        `fisher` less what the rest of the network takes back (`taken_back`).
+        """(N, K, C): the decrease of every sample's loss by every scheme; with `fisher` less what
+        the rest of the network takes back (`taken_back`). One row for all samples, (1, K, C), where
+        they cannot be told apart.
         """
         here = batch.here(part)
         theta = self.unit.theta
@@ -73,14 +74,15 @@ class Trial:
             for point in points_of(self.schemes)
         }
         moved[HERE] = torch.zeros_like(here)
-        by_sample = fisher and len(here) == batch.captured.samples
+        by_sample = len(here) == batch.captured.samples
         found = []
         for scheme in self.schemes:
             terms = [a * moved[p] for a, p in zip(scheme.shares, scheme.points, strict=True)]
             change = torch.stack(terms).sum(0)
-            decrease = -change.sum(0)
-            found.append(decrease - taken_back(change) if by_sample else decrease)
-        return torch.stack(found)
+            if not by_sample:
+                change = change.sum(0, keepdim=True)
+            found.append(-change - taken_back(change) if fisher and by_sample else -change)
+        return torch.stack(found, dim=1)
 
     def chosen(self, claimed: Tensor) -> Tensor:
         """(K, C): for every channel the best scheme of each number of offspring, where it gains
@@ -131,7 +133,11 @@ def tried(parts: list[Part], trials: list[Trial], passes: Passes, fisher: bool) 
     def work() -> None:
         for batch in passes:
             for part, trial, tally in zip(parts, trials, tallies, strict=True):
-                tally.add(trial.gains(batch, part, fisher), batch.captured.samples)
+                gains, samples = trial.gains(batch, part, fisher), batch.captured.samples
+                if len(gains) == samples:
+                    tally.add_each(gains)
+                else:
+                    tally.add(gains[0], samples)
 
     completed(tallies, work, device)
     return tallies
@@ -141,12 +147,11 @@ def tried(parts: list[Part], trials: list[Trial], passes: Passes, fisher: bool) 
 
 
 def taken_back(change: Tensor) -> Tensor:
-    """(C,): half the second order of the losses in the changes (N, C) of every sample's loss to
-    first order, summed over samples.
+    """(N, C): the second order of every sample's loss in its change (N, C) to first order.
 
     The curvature of the rest of the network along a change `d` of its inputs is `E[<g, d>^2]` by
     the empirical Fisher matrix `E[g g']`, which stands for the Hessian where the loss is a negative
     log-likelihood. It is of the order of the gain's square: nothing at small steps, and what makes
     large ones break their promise (docs/methods.md, 4).
     """
-    return 0.5 * change.square().sum(0)
+    return 0.5 * change.square()

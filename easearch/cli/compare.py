@@ -1,0 +1,103 @@
+"""`easearch compare`: growing against its rivals, at equal compute and equal limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from easearch.cli.options import Json, Set, check_at_least_one, overrides
+from easearch.cli.output import errors_console, print_json, print_prose, print_rows, working
+from easearch.cli.plan import print_labelled
+
+if TYPE_CHECKING:
+    from easearch.comparing import Comparison, Foresight
+
+
+def compare(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
+    arms: Annotated[
+        str, typer.Option(metavar="ARM,ARM:OPTION,...", help="Ways to a network, in a row.")
+    ] = "grow,uniform",
+    seeds: Annotated[
+        int, typer.Option(help="How many, from the recipe's on.", callback=check_at_least_one)
+    ] = 5,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="ARM", help="The reference; by default uniform, else the first arm."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder; one that is there already is continued."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Processes that share the work.", callback=check_at_least_one)
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what it will take, and write nothing.")
+    ] = False,
+    changes: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Compare arms at equal compute; status 1 if an entry failed."""
+    values = overrides(changes)
+    names = [one.strip() for one in arms.split(",") if one.strip()]
+    with working():
+        from easearch.cli.progress import watching
+        from easearch.comparing import compare as run_comparison
+        from easearch.comparing import foresee
+        from easearch.recipe import Recipe
+
+        chosen = Recipe.load(recipe, values)
+        folder = out if out is not None else Path("runs") / f"{chosen.name}-compare"
+        with watching(errors_console()) as watch:
+            if dry_run:
+                ahead = foresee(chosen, names, seeds, out=folder, jobs=jobs, watch=watch)
+            else:
+                found = run_comparison(
+                    chosen, names, seeds, out=folder, jobs=jobs, against=against, watch=watch
+                )
+    if dry_run:
+        told = {"left": ahead.left, "total_seconds": ahead.total_seconds}
+        compute = {"total_compute": ahead.total_compute}
+        print_json({**vars(ahead), **told, **compute}) if as_json else print_foresight(ahead)
+        return
+    print_json({**found.to_json(), "path": found.path}) if as_json else print_comparison(found)
+    if found.failures or found.left:
+        raise typer.Exit(1)
+
+
+def print_foresight(ahead: Foresight) -> None:
+    """Print what a comparison will take."""
+    from easearch.reporting.digits import duration, prefixed, quantity
+
+    terms = ahead.terms
+    low, high = ahead.total_seconds
+    limits = (f"{name} {quantity(v, terms.units[name])}" for name, v in terms.limits.items())
+    rows = [
+        ("entries", f"{len(ahead.entries)}, {len(ahead.done)} of them done"),
+        ("limits", ", ".join(limits)),
+        ("uniform", f"{terms.factor:.2f} times the seed's widths"),
+        ("compute", f"{prefixed(terms.compute, 'MACs')} an entry"),
+        ("in all", prefixed(ahead.total_compute, "MACs")),
+        ("one entry", f"{duration(ahead.seconds[0])} to {duration(ahead.seconds[1])}"),
+        ("time in all", f"{duration(low)} to {duration(high)} in {ahead.jobs} at a time"),
+    ]
+    print_rows(rows)
+    print_prose("Time is that of training; exporting and measuring come on top.")
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print the table and what may be said."""
+    from easearch.comparing.judge import sentence
+    from easearch.comparing.page import table_of
+
+    print_labelled(table_of(found))
+    print()
+    for row in found.rows:
+        if row.claim != "reference":
+            print_prose(sentence(row, found.reference))
+    for gap in found.gaps:
+        print_prose(gap)
+    print_rows([("page", str(found.path / "comparison.html"))])

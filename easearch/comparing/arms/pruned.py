@@ -1,0 +1,137 @@
+"""`pruned`: a larger network, pruned by Torch-Pruning until it just meets the limits, fine-tuned.
+
+The package at its best (`easearch.comparing.pruning`); the ratio is bisected on the pruned network
+as a whole. Half of the compute goes before, what is left after; gradients that weigh channels are
+charged as scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import nn
+
+from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.fitting import whole_share
+from easearch.comparing.larger import SHARE, larger, told
+from easearch.comparing.pruning import KINDS, STEPS, Pruning, held_and_floors, torch_pruning
+from easearch.comparing.purse import Course, Purse, annealed, train
+from easearch.errors import BudgetError, nearest
+from easearch.graph import Graph
+from easearch.growth.compute import Compute, counted
+from easearch.growth.events import Phase
+from easearch.tracing import trace
+
+HALVINGS = 7
+"""Of the ratio: rounding to the grid is coarser than what is left."""
+TOP = 0.9
+"""The highest ratio that is tried."""
+WEIGHING = 0.02
+"""Share of the compute that gradients for weighing channels may take, about."""
+FEWEST, MOST = 8, 512
+"""Images for one gradient."""
+
+
+def run(contest: Setting) -> Delivered:
+    """Train, prune, fine-tune.
+
+    Raises:
+        MissingExtraError: Torch-Pruning is not installed.
+        BudgetError: no ratio brings the network within the limits, or the compute is too little.
+        GraphError: Torch-Pruning cannot prune the network.
+    """
+    torch_pruning()  # before anything is trained
+    ready, purse = contest.ready, Purse(whole=contest.compute)
+    course = larger(contest, purse)
+    note = told(course.graph)
+    model, ratio = _narrowed(contest, course, purse)
+    course.model, course.graph = model, trace(model, ready.sample.to(ready.device))
+    # the package makes new parameters: momentum begins anew
+    course.optimizer = ready.training.optimizer(model)
+    train(course, contest, purse, 1.0, annealed(contest, SHARE))
+    return Delivered(
+        model=model,
+        graph=course.graph,
+        bill=purse.bill,
+        notes=(note, f"pruned at a ratio of {ratio:.3f}"),
+    )
+
+
+def refusal(option: str | None) -> str | None:
+    """Why this cannot stand behind the colon."""
+    if option is None or option in KINDS:
+        return None
+    return f"unknown importance '{option}'; {nearest(option, KINDS)}"
+
+
+def _narrowed(contest: Setting, begun: Course, purse: Purse) -> tuple[nn.Module, float]:
+    """The network at the lowest ratio found that keeps every limit."""
+    ready = contest.ready
+    sample = ready.sample.to(ready.device)
+    if whole_share(begun.graph, ready.bounds) <= 1:
+        return begun.model, 0.0
+    held, floors = held_and_floors(begun.graph, ready.growing.widths)
+    pruning = Pruning(
+        kind=contest.option or KINDS[0],
+        sample=sample,
+        step=ready.growing.width_step,
+        gradients=_gradients(contest, begun.graph, purse),
+        held=held,
+        floors=floors,
+    )
+    best: nn.Module | None = None
+    low, high, nearest_share = 0.0, TOP, float("inf")
+    for _ in range(HALVINGS):
+        ratio = (low + high) / 2
+        contest.watch(Phase(name="prune", detail=f"a ratio of {ratio:.3f}"))
+        model = pruning.at(begun.model, ratio)
+        share = whole_share(trace(model, sample), ready.bounds)
+        nearest_share = min(nearest_share, share)
+        if share <= 1:
+            best, high = model, ratio
+        else:
+            low = ratio
+    if best is None:
+        raise BudgetError(
+            f"expected a pruned network within the limits, got {nearest_share:.3g} times a limit "
+            f"at best, at a ratio of {low:.3g}; say a smaller growth.width_step, lower the floors, "
+            "or leave the arm 'pruned' out"
+        )
+    return best, high
+
+
+def _gradients(contest: Setting, graph: Graph, purse: Purse) -> Callable[[nn.Module], None]:
+    """A function that leaves the gradients of the loss over a few training images in a model.
+
+    Charged as training is: three forward passes.
+    """
+    passes = HALVINGS * STEPS
+    dearest = 3 * Compute.macs_of(graph) * passes
+    wanted = min(max(int(WEIGHING * contest.compute / dearest), FEWEST), MOST)
+
+    def gradients(model: nn.Module) -> None:
+        model.zero_grad(set_to_none=True)
+        # As it trains: statistics from before the pruning would no longer be its own.
+        model.train()
+        seen = 0
+        for inputs, targets in contest.ready.feed.scoring(0):
+            some = slice(wanted - seen)
+            with counted() as forward:
+                outputs = model(inputs[some])
+            purse.charge("scoring", 3 * forward.macs)
+            loss = F.cross_entropy(outputs, targets[some], reduction="sum")
+            (loss / wanted).backward()  # type: ignore[no-untyped-call]
+            seen += len(targets[some])
+            if seen >= wanted:
+                break
+
+    return gradients
+
+
+PRUNED = Arm(
+    run=run,
+    about="a larger network, pruned by Torch-Pruning to the limits and fine-tuned",
+    refusal=refusal,
+    package=("torch_pruning", "prune"),
+)

@@ -1,0 +1,136 @@
+"""Uniform widths, grown: new neurons that nobody reads yet, as many as the uniform network has at
+each growth's limits, and no scoring.
+
+A criterion and a selector for the growth loop: the candidates are all worth the same, the widths
+are set beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from easearch.assembly import Assembly
+from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arms.grow import delivered
+from easearch.comparing.widest import widest_uniform
+from easearch.graph import ChannelGroup, Graph
+from easearch.moves import Candidate, NewNeuron, Plan
+from easearch.roles import Batches, Bound, Loss, Ranges
+from easearch.scoring import Scores
+from easearch.scoring.units.rows import Rows
+from easearch.scoring.units.scope import subgraph
+from easearch.tracing import KINDS
+
+Widths = Mapping[str, int]
+Stage = tuple[float, Widths]
+"""The first limit at a growth, and the widths of the uniform network that keeps them all."""
+
+
+def run(contest: Setting) -> Delivered:
+    """The recipe's schedule and moments of growth, with other widths and other moves."""
+    ready, growing = contest.ready, contest.ready.growing
+    seed = [bound.meter.cost(contest.graph).total for bound in ready.bounds]
+    stages: list[Stage] = []
+    for share in growing.stages[:-1]:
+        limits = [s + share * (b.limit - s) for s, b in zip(seed, ready.bounds, strict=True)]
+        bounds = [replace(b, limit=one) for b, one in zip(ready.bounds, limits, strict=True)]
+        found = widest_uniform(
+            contest.graph, bounds, growing.width_step, growing.widths, measure=False
+        )
+        stages.append((limits[0], found.widths))
+    stages.append((ready.bounds[0].limit, contest.uniform))
+    # Without outgoing columns a step has no length to search.
+    silent = replace(ready, growing=replace(growing, line_search=()))
+    grower = Assembly(silent, contest.folder, contest.watch).grower()
+    grower.criterion = Blank(widths=contest.uniform, seed=contest.recipe.seed)
+    grower.selector = Given(stages=tuple(stages))
+    return delivered(grower, [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blank:
+    """New neurons of every growable group, up to these widths, all worth nothing.
+
+    Rows are drawn as large as those that are there, parameter by parameter; a norm's are born as
+    they always are. No batch is looked at.
+    """
+
+    widths: Widths
+    seed: int
+
+    def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
+        """As many of each group as it may still be widened by."""
+        drawn = self.seed * 1_000_003 + sum(graph.widths.values())  # anew for each growth
+        generator = torch.Generator().manual_seed(drawn)
+        return Scores(
+            Candidate(move=move, gain=0.0)
+            for group in graph.growable
+            for move in _newborns(
+                model, graph, group, self.widths[group.name] - group.width, generator
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Takes candidates until the groups have the widths of the stage that the limits belong to."""
+
+    stages: tuple[Stage, ...]
+
+    def select(
+        self,
+        candidates: Sequence[Candidate],
+        graph: Graph,
+        bounds: Sequence[Bound],
+        step: int,
+        ranges: Ranges | None = None,
+    ) -> Plan:
+        """The plan; prices are left to those who set the widths."""
+        now = graph.widths
+        reached = [w for limit, w in self.stages if limit <= bounds[0].limit * (1 + 1e-9)]
+        widths = reached[-1] if reached else now
+        left = {name: max(widths[name] - now[name], 0) for name in now}
+        moves = []
+        for one in candidates:
+            if isinstance(one.move, NewNeuron) and left[one.move.group] > 0:
+                left[one.move.group] -= 1
+                moves.append(one.move)
+        return Plan(
+            moves=tuple(moves),
+            gain=0.0,
+            widths={name: max(widths[name], now[name]) for name in now},
+            prices=(),
+            gap=0.0,
+            solver="given",
+            seconds=0.0,
+        )
+
+
+def _newborns(
+    model: nn.Module, graph: Graph, group: ChannelGroup, count: int, generator: torch.Generator
+) -> Iterator[NewNeuron]:
+    # What a channel is born with by itself (a norm's scale and shift) is left to its birth.
+    scope = subgraph(graph, group, "unit")
+    layers = [one for one in scope if one.kind in KINDS and not KINDS[one.kind].newborn]
+    rows = Rows(model, graph, group, layers)
+    if not rows.slots:
+        return
+    for _ in range(count):
+        drawn = {key: _like(held, generator) for key, held in rows.held.items()}
+        yield NewNeuron(group=group.name, into=rows.offset(rows.pack(drawn)[0]))
+
+
+def _like(held: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal numbers in a parameter's shape, as large as its own."""
+    drawn = torch.randn(held.shape, generator=generator, dtype=torch.float64)
+    return held.square().mean().sqrt() * drawn.to(held)
+
+
+UNIFORM_GROWN = Arm(
+    run=run,
+    about="the uniform widths of each growth's limits, grown by new neurons without scoring",
+)

@@ -1,0 +1,76 @@
+"""Where a comparison lies: `OUT/terms.json`, a folder an arm, in it a folder a seed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from easearch.errors import FileFormatError
+
+TERMS = "terms.json"
+ENTRY = "entry.json"
+"""Written last: an entry whose folder has it is done."""
+FAILED = "failed.json"
+"""Why an entry failed; the next call tries it again."""
+PAGE, RESULTS = "comparison.html", "results.json"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Entry:
+    """One arm at one seed."""
+
+    seed: int
+    arm: str
+    """With what stands behind its colon."""
+
+    @property
+    def name(self) -> str:
+        """Of the arm alone."""
+        return self.arm.partition(":")[0]
+
+    @property
+    def option(self) -> str | None:
+        """What stands behind the colon."""
+        return self.arm.partition(":")[2] or None
+
+    def folder(self, out: Path) -> Path:
+        """Where it lies; no colon, which not every file system takes."""
+        return out / self.arm.replace(":", "-") / f"seed-{self.seed}"
+
+    def done(self, out: Path) -> bool:
+        """Whether it has its result."""
+        return (self.folder(out) / ENTRY).exists()
+
+    def failed(self, out: Path) -> bool:
+        """Whether it was given up in this call."""
+        return (self.folder(out) / FAILED).exists()
+
+    def __str__(self) -> str:
+        """`grow, seed 3`."""
+        return f"{self.arm}, seed {self.seed}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file.
+
+    Raises:
+        FileFormatError: it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(
+            f"{path}: expected a JSON object, got {error}; take the file away, and what it held is "
+            "made anew"
+        ) from None
+    if not isinstance(content, dict):
+        raise FileFormatError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return content
+
+
+def entries_in(out: Path) -> list[dict[str, Any]]:
+    """The results of all entries that are done, by seed and arm."""
+    found = [read_json(path) for path in sorted(out.glob(f"*/seed-*/{ENTRY}"))]
+    return sorted(found, key=lambda one: (one["seed"], one["arm"]))

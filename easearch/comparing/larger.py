@@ -1,0 +1,49 @@
+"""How the arms begin that take away: a larger uniform network, trained with half of the compute.
+
+At the recipe's constant rate, never annealed: what is annealed first and changed then has lost its
+gains (docs/methods.md, 10). The other half of the compute trains what is left, under one cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from easearch.comparing.arms.arm import Setting
+from easearch.comparing.fresh import fresh
+from easearch.comparing.purse import Course, Purse, annealed, train
+from easearch.comparing.widest import widest_uniform
+from easearch.graph import Graph
+
+TIMES = 2.0
+"""What the larger network may cost, over every limit: enough to choose from, and still trained for
+a fair share of the epochs.
+"""
+SHARE = 0.5
+"""Of the compute, that goes into the larger network."""
+
+
+def larger(contest: Setting, purse: Purse) -> Course:
+    """The widest uniform network that is predicted to keep `TIMES` every limit, trained with
+    `SHARE` of the compute: a warm-up, then the constant rate.
+
+    Raises:
+        BudgetError: the compute is not enough for one step.
+    """
+    ready = contest.ready
+    bounds = [replace(bound, limit=TIMES * bound.limit) for bound in ready.bounds]
+    step, ranges = ready.growing.width_step, ready.growing.widths
+    wide = widest_uniform(contest.graph, bounds, step, ranges, measure=False)
+    model = fresh(contest, wide.widths)
+    course = Course(
+        model=model,
+        graph=contest.graph.with_widths(wide.widths),
+        optimizer=ready.training.optimizer(model),
+    )
+    train(course, contest, purse, SHARE, annealed(contest, SHARE))
+    return course
+
+
+def told(graph: Graph) -> str:
+    """The larger network's widths, as a note."""
+    widths = ", ".join(f"{group.name} {group.width}" for group in graph.growable)
+    return f"began as a uniform network within {TIMES:g} times every limit: {widths}"
