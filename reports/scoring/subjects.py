@@ -62,7 +62,7 @@ WIDE: dict[str, Callable[[], nn.Module]] = {
     "MobileNetV1 32..256": lambda: build("mobilenet_v1", channels=3, activation="silu"),
     "quickstart seed": _seed("mobilenet_v1", "silu"),
 }
-"""The first has 173k parameters with ten classes: the net b of docs/methods.md."""
+"""136,778 and 8,522 parameters."""
 
 
 @cache

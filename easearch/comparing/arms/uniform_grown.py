@@ -18,7 +18,7 @@ from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.grow import delivered
 from easearch.comparing.widest import widest_uniform
 from easearch.graph import ChannelGroup, Graph
-from easearch.moves import Candidate, NewNeuron, Plan
+from easearch.moves import Candidate, NewNeuron, Plan, Price
 from easearch.roles import Batches, Bound, Loss, Ranges
 from easearch.scoring import Scores
 from easearch.scoring.units.rows import Rows
@@ -89,7 +89,7 @@ class Given:
         step: int,
         ranges: Ranges | None = None,
     ) -> Plan:
-        """The plan; prices are left to those who set the widths."""
+        """The plan, with what it costs under every bound."""
         now = graph.widths
         reached = [w for limit, w in self.stages if limit <= bounds[0].limit * (1 + 1e-9)]
         widths = reached[-1] if reached else now
@@ -99,15 +99,27 @@ class Given:
             if isinstance(one.move, NewNeuron) and left[one.move.group] > 0:
                 left[one.move.group] -= 1
                 moves.append(one.move)
+        grown = {name: max(widths[name], now[name]) for name in now}
         return Plan(
             moves=tuple(moves),
             gain=0.0,
-            widths={name: max(widths[name], now[name]) for name in now},
-            prices=(),
+            widths=grown,
+            prices=tuple(_price(bound, graph, graph.with_widths(grown)) for bound in bounds),
             gap=0.0,
             solver="given",
             seconds=0.0,
         )
+
+
+def _price(bound: Bound, before: Graph, after: Graph) -> Price:
+    meter = bound.meter
+    return Price(
+        meter=meter.name,
+        unit=meter.unit,
+        before=meter.cost(before).total,
+        after=meter.cost(after).total,
+        limit=bound.limit,
+    )
 
 
 def _newborns(
