@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from easearch.budget.store import write_atomic
 from easearch.comparing.figure import figure
@@ -17,15 +16,14 @@ from easearch.comparing.results import Comparison
 from easearch.comparing.terms import Terms
 from easearch.reporting.digits import (
     count,
-    day,
     duration,
-    full_stop,
     meter_title,
     percent,
     prefixed,
     quantity,
     signed_text,
 )
+from easearch.reporting.page import environment
 from easearch.reporting.style import PALETTE
 
 TONES = {"ahead": "", "behind": "bad"}
@@ -41,36 +39,29 @@ def write_page(found: Comparison) -> Path:
 
 def render(found: Comparison) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=ChoiceLoader(
-            [PackageLoader("easearch.comparing", "."), PackageLoader("easearch.reporting", ".")]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(day=day, full_stop=full_stop)
     rows, terms = found.rows, found.terms
-    return environment.get_template("template.html.j2").render(
-        name=str(terms.recipe["name"]),
-        arms=[row.arm for row in rows],
-        palette=PALETTE,
-        terms=terms,
-        verdicts=[
-            {"text": sentence(row, found.reference), "tone": TONES.get(row.claim, "open")}
-            for row in rows
-            if row.claim != "reference"
-        ],
-        gaps=found.gaps,
-        figure=figure(rows, found.reference) if rows else "",
-        table=_table(rows, terms, found.reference),
-        resamples=RESAMPLES,
-        legend=[(row.arm, row.about) for row in rows],
-        facts=_facts(terms, rows),
-        notes=found.notes,
-        recipe=yaml.safe_dump(dict(terms.recipe), sort_keys=False, allow_unicode=True),
+    return (
+        environment("easearch.comparing")
+        .get_template("template.html.j2")
+        .render(
+            name=str(terms.recipe["name"]),
+            arms=[row.arm for row in rows],
+            palette=PALETTE,
+            terms=terms,
+            verdicts=[
+                {"text": sentence(row, found.reference), "tone": TONES.get(row.claim, "open")}
+                for row in rows
+                if row.claim != "reference"
+            ],
+            gaps=found.gaps,
+            figure=figure(rows, found.reference) if rows else "",
+            table=_table(rows, terms, found.reference),
+            resamples=RESAMPLES,
+            legend=[(row.arm, row.about) for row in rows],
+            facts=_facts(terms, rows),
+            notes=found.notes,
+            recipe=yaml.safe_dump(dict(terms.recipe), sort_keys=False, allow_unicode=True),
+        )
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from easearch.budget.store import write_atomic
 from easearch.reporting.curve import curve
 from easearch.reporting.digits import day, full_stop
 from easearch.reporting.headline import headline
@@ -34,47 +33,43 @@ def write_report(run: Path) -> Path:
             missing: the page says so.
     """
     target = Path(run) / "report.html"
-    _write(target, render(read_run(Path(run))))
+    write_atomic(target, render(read_run(Path(run))))
     return target
 
 
-def render(run: RunFolder) -> str:
-    """The page as text."""
-    environment = Environment(
-        loader=PackageLoader("easearch.reporting", "."),
+def environment(*packages: str) -> Environment:
+    """Where pages' templates are found: in these packages first, then here."""
+    homes = [PackageLoader(name, ".") for name in (*packages, "easearch.reporting")]
+    found = Environment(
+        loader=ChoiceLoader(homes),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(day=day, full_stop=full_stop)
-    return environment.get_template("template.html.j2").render(
-        run=run,
-        headline=headline(run),
-        palette=PALETTE,
-        curve=curve(run),
-        widths=widths(run),
-        layers=layers(run.layers),
-        rounds=rounds(run.steps),
-        rounds_table=rounds_table(run.steps, run.facts) if run.steps else None,
-        trusted=trusted(run.steps),
-        certificate=certificate_table(run.certificate) if run.certificate else None,
-        machine=machine_of(run.certificate) if run.certificate else "",
-        evidence=evidence_table(run.evidence) if run.evidence else None,
-        facts=facts_tables(run.facts),
+    found.filters.update(day=day, full_stop=full_stop)
+    return found
+
+
+def render(run: RunFolder) -> str:
+    """The page as text."""
+    return (
+        environment()
+        .get_template("template.html.j2")
+        .render(
+            run=run,
+            headline=headline(run),
+            palette=PALETTE,
+            curve=curve(run),
+            widths=widths(run),
+            layers=layers(run.layers),
+            rounds=rounds(run.steps),
+            rounds_table=rounds_table(run.steps, run.facts) if run.steps else None,
+            trusted=trusted(run.steps),
+            certificate=certificate_table(run.certificate) if run.certificate else None,
+            machine=machine_of(run.certificate) if run.certificate else "",
+            evidence=evidence_table(run.evidence) if run.evidence else None,
+            facts=facts_tables(run.facts),
+        )
     )
-
-
-def _write(target: Path, text: str) -> None:
-    """Whole or not at all: an interrupted write leaves the former page."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".html")
-    fresh = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        fresh.chmod(0o644)
-        fresh.replace(target)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise

@@ -39,7 +39,9 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
     "mixed": Mixed,
     "firefly": Firefly,
     "random": Random,
-    "shuffled": lambda **options: Shuffled(of=Splitting(**options)),
+    "shuffled": lambda of="unit", seed=0, **options: Shuffled(
+        of=CRITERIA[of](**options), seed=seed
+    ),
 }
 """A criterion's name -> how it is made: `CRITERIA["unit"](step=0.02)`."""
 

@@ -32,22 +32,22 @@ from torch import Tensor, nn
 
 from easearch.errors import ScoringError
 from easearch.graph import Graph
-from easearch.moves import Candidate, Move
+from easearch.moves import Candidate
 from easearch.roles import Batches, Loss
 from easearch.scoring.overgrown.contenders import (
     columns,
     layers,
     neurons,
-    owned,
     splits,
     statistics,
 )
-from easearch.scoring.overgrown.gates import Gates, Steady
+from easearch.scoring.overgrown.gates import Gates
 from easearch.scoring.overgrown.network import Overgrown
 from easearch.scoring.overgrown.pool import Block, Pool
-from easearch.scoring.samples.batches import in_micro, parts
+from easearch.scoring.samples.batches import prepared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
-from easearch.scoring.scores import Scores, scoring_state
+from easearch.scoring.scores import Scores, candidate_of, check_above_zero, scoring_state
+from easearch.scoring.units.scope import owned
 
 MOST = 70
 """New neurons a place that the published code tries."""
@@ -82,9 +82,7 @@ class Firefly:
 
     def __post_init__(self) -> None:
         """Refuse what no scoring can be made with."""
-        for name, value in (("step", self.step), ("rate", self.rate)):
-            if not 0 < value < float("inf"):
-                raise ScoringError(f"expected a {name} above 0, got {value}")
+        check_above_zero(step=self.step, rate=self.rate)
         least = {"new": 0, "layers": 0, "neurons_a_layer": 1, "epochs": 1}
         for name, low in least.items():
             value = getattr(self, name)
@@ -106,7 +104,7 @@ class Firefly:
             ScoringError: a loss that is not finite or not a scalar; batches that cannot be used.
         """
         with scoring_state(model):
-            learning, judging = parts(Steady(in_micro(batches, model, loss)), self.crossfit)
+            learning, judging = prepared(batches, model, loss, self.crossfit)
             blocks, nothing = self.blocks(model, graph)
             if not blocks:
                 return Scores([], nothing=nothing)
@@ -173,7 +171,7 @@ def _widenings(pool: Pool, numbers: Tensor, unseen: Tally) -> list[Candidate]:
     for block, own, first in pool.split(numbers):
         if not block.deepens:
             for number, move in enumerate(block.build(own), start=first):
-                found.append(_candidate(move, gains[number], intervals[number]))
+                found.append(candidate_of(move, gains[number], intervals[number]))
     return found
 
 
@@ -188,14 +186,8 @@ def _deepenings(
     for block, own, first in pool.split(numbers):
         if block.deepens and block.place in kept:
             (move,) = block.build(own[kept[block.place] - first])
-            found.append(_candidate(move, *worth[block.place]))
+            found.append(candidate_of(move, *worth[block.place]))
     return sorted(found, key=lambda candidate: -candidate.gain)
-
-
-def _candidate(move: Move, gain: float, interval: float) -> Candidate:
-    """Unseen samples that see no gain do not make a loss of what may be left undone."""
-    known = interval if interval < float("inf") else None
-    return Candidate(move=move, gain=max(gain, 0.0), interval=known)
 
 
 def _evidence(claimed: Tensor, unseen: Tally, middle: Tally) -> tuple[float | None, float | None]:

@@ -32,7 +32,6 @@ Networks using Gradient Information. ICLR 2022, arXiv:2201.05125.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -48,7 +47,7 @@ from easearch.scoring.newborn.nursery import Nursery
 from easearch.scoring.newborn.straight import Singular, Straight, decomposed, silent
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.samples.wires import Wires
-from easearch.scoring.scores import Scores
+from easearch.scoring.scores import Scores, check_above_zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +77,7 @@ class GradMax:
 
     def __post_init__(self) -> None:
         """Refuse what no scoring can be made with."""
-        if not 0 < self.step < math.inf:
-            raise ScoringError(f"expected a step above 0, got {self.step}")
+        check_above_zero(step=self.step)
         if self.iterations < 1 or (self.count is not None and self.count < 1):
             raise ScoringError(
                 "expected 1 iteration or more and a count of 1 neuron or more, got "

@@ -24,8 +24,7 @@ from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
 from easearch.scoring.scores import Scores
-from easearch.scoring.units.rows import Rows
-from easearch.scoring.units.scope import subgraph
+from easearch.scoring.units.scope import owned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ class Net2Net:
         generator = torch.Generator().manual_seed(self.seed)
         found = []
         for group in graph.growable:
-            rows = Rows(model, graph, group, subgraph(graph, group, "unit"))
+            rows = owned(model, graph, group)
             if not rows.slots:
                 continue
             theta = rows.theta

@@ -33,7 +33,7 @@ from easearch.scoring.newborn.broods import (
 from easearch.scoring.newborn.newborns import scored
 from easearch.scoring.newborn.nursery import Nursery
 from easearch.scoring.samples.passes import Passes
-from easearch.scoring.scores import Scores
+from easearch.scoring.scores import Scores, check_above_zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,7 @@ class Neurons:
 
     def __post_init__(self) -> None:
         """Refuse what no scoring can be made with."""
-        if not 0 < self.step < math.inf:
-            raise ScoringError(f"expected a step above 0, got {self.step}")
+        check_above_zero(step=self.step)
         if self.count is not None and self.count < 1:
             raise ScoringError(f"expected a count of 1 newborn a group or more, got {self.count}")
         if self.rounds < 1 or self.climbs < 0:

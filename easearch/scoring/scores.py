@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import nn
 
-from easearch.moves import Candidate
+from easearch.errors import ScoringError
+from easearch.moves import Candidate, Move
 from easearch.tracing.program import evaluating
 
 DOUBTFUL = 0.5
@@ -71,6 +73,25 @@ class Scores(list[Candidate]):
             f"ones show {100 * self.held_out:.0f} %: the directions are mostly noise; score on "
             "more samples (images='auto' takes as many as it needs)"
         )
+
+
+def candidate_of(move: Move, gain: float, interval: float) -> Candidate:
+    """A candidate with its gain on unseen samples: one that sees no gain there is worth nothing, it
+    may be left undone. An interval that is infinite is not known.
+    """
+    known = interval if interval < math.inf else None
+    return Candidate(move=move, gain=max(gain, 0.0), interval=known)
+
+
+def check_above_zero(**options: float) -> None:
+    """Refuse options of a criterion that are not above zero, or not finite.
+
+    Raises:
+        ScoringError: with the option's name.
+    """
+    for name, value in options.items():
+        if not 0 < value < math.inf:
+            raise ScoringError(f"expected a {name} above 0, got {value}")
 
 
 @contextmanager

@@ -35,16 +35,15 @@ from typing import Literal
 import torch
 from torch import nn
 
-from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
-from easearch.scoring.samples.batches import first_inputs, in_micro, parts
+from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.capture import Capturer
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Part, Passes
 from easearch.scoring.samples.wires import Wires
-from easearch.scoring.scores import Scores, scoring_state
+from easearch.scoring.scores import Scores, candidate_of, check_above_zero, scoring_state
 from easearch.scoring.spectrum.directions import descend, lockstep
 from easearch.scoring.spectrum.eigen import Ends
 from easearch.scoring.spectrum.signed import schemes
@@ -87,8 +86,7 @@ class Splitting:
     def __post_init__(self) -> None:
         """Refuse what no scoring can be made with."""
         schemes(self.c)
-        if not 0 < self.step < float("inf"):
-            raise ScoringError(f"expected a step above 0, got {self.step}")
+        check_above_zero(step=self.step)
 
     def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
         """Splits of every channel of every growable group, best first: in two, and with `c` above 1
@@ -106,9 +104,9 @@ class Splitting:
         # Before what overwrites its input is told not to: the program must know of it.
         wires = Wires(model, first_inputs(batches))
         with scoring_state(model):
-            if self.solver != "rayleigh":  # its steps are a batch each, as published
-                batches = in_micro(batches, model, loss)
-            learning, judging = parts(batches, self.crossfit)
+            # The published descent takes a step a batch, as the batches are.
+            micro = self.solver != "rayleigh"
+            learning, judging = prepared(batches, model, loss, self.crossfit, micro=micro)
             groups = [group for group in graph.growable if group.readers]
             units = [Unit(model, graph, group, self.scope, wires) for group in groups]
             units = [unit for unit in units if unit.slots]
@@ -179,12 +177,7 @@ def _candidates(trial: Trial, chosen: torch.Tensor, unseen: Tally) -> Iterator[C
         schemes_chosen = chosen[:, channel].nonzero()[:, 0].tolist()
         for number in schemes_chosen:
             shares, offsets = trial.offspring(number, channel)
-            interval = intervals[number][channel]
-            yield Candidate(
-                move=Split(group=group, channel=channel, shares=shares, offsets=offsets),
-                # Unseen samples that see no gain do not make a loss of what may be left undone.
-                gain=max(gains[number][channel], 0.0),
-                interval=interval if interval < float("inf") else None,
-            )
+            move = Split(group=group, channel=channel, shares=shares, offsets=offsets)
+            yield candidate_of(move, gains[number][channel], intervals[number][channel])
         if not schemes_chosen:
             yield Candidate(move=Split(group=group, channel=channel), gain=0.0, interval=0.0)

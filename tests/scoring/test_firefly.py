@@ -19,10 +19,11 @@ import easearch as ea
 from easearch.errors import ScoringError
 from easearch.growth.training import recalibrate
 from easearch.scoring.firefly import Firefly
-from easearch.scoring.overgrown.contenders import columns, owned
+from easearch.scoring.overgrown.contenders import columns
 from easearch.scoring.overgrown.gates import Gates
 from easearch.scoring.overgrown.network import Overgrown
 from easearch.scoring.overgrown.pool import Pool
+from easearch.scoring.units.scope import owned
 
 TRIED = {*(FAMILIES.keys() - TORCHVISION.keys()), "shufflenet_v2", "resnext", "convnext", "swin"}
 """The deep ones have no kinds of layers that these have not."""

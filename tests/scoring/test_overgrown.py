@@ -12,10 +12,10 @@ from torch import Tensor, nn
 import easearch as ea
 from easearch.errors import ScoringError
 from easearch.scoring.firefly import Firefly
-from easearch.scoring.overgrown.contenders import owned
 from easearch.scoring.overgrown.gates import Gates
 from easearch.scoring.overgrown.network import Overgrown
 from easearch.scoring.overgrown.pool import Pool
+from easearch.scoring.units.scope import owned
 
 FAMILIES = (
     *("tied", "plain", "mobilenet_v2 relu6"),

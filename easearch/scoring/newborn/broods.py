@@ -21,12 +21,13 @@ from torch import Tensor
 
 from easearch.moves import NewNeuron, Offset
 from easearch.roles import Loss
-from easearch.scoring.newborn.nursery import Nursery, Seen, Table, tensor_numbers
+from easearch.scoring.newborn.nursery import Nursery, Seen
 from easearch.scoring.samples import shards
 from easearch.scoring.samples.capture import Capturer
 from easearch.scoring.samples.evidence import Tally, completed
 from easearch.scoring.samples.passes import Capture, Passes
 from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.rows import Table, numbers_in
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +120,7 @@ def parts_of(nursery: Nursery) -> Iterator[Part]:
     kinds = dict(_kinds(nursery))
     theta, start = nursery.theta, 0
     for slot in nursery.slots:
-        end = start + tensor_numbers(slot, nursery.held[slot.key])
+        end = start + numbers_in(slot, nursery.held[slot.key])
         size = typical(theta[:, start:end])
         yield Part(key=slot.key, numbers=slice(start, end), kind=kinds[slot.key], size=size)
         start = end

@@ -18,11 +18,11 @@ from easearch.moves import Candidate
 from easearch.roles import Batches, Loss
 from easearch.scoring.newborn.broods import Brood, capture, judged
 from easearch.scoring.newborn.nursery import Nursery
-from easearch.scoring.samples.batches import first_inputs, in_micro, parts
+from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.samples.wires import Wires
-from easearch.scoring.scores import Scores, scoring_state
+from easearch.scoring.scores import Scores, candidate_of, scoring_state
 
 LOG = logging.getLogger(__name__)
 
@@ -63,8 +63,7 @@ def scored(
     """
     wires = Wires(model, first_inputs(batches))
     with scoring_state(model):
-        batches = in_micro(batches, model, loss)
-        learning, judging = parts(batches, crossfit)
+        learning, judging = prepared(batches, model, loss, crossfit)
         make = nursery or (lambda group, wires: Nursery(model, graph, group, wires))
         every = [make(group, wires) for group in graph.growable]
         nurseries = [one for one in every if one.unread is None and one.slots]
@@ -110,5 +109,4 @@ def _candidates(brood: Brood, tally: Tally) -> Iterator[Candidate]:
         )
     gains, intervals = tally.mean.tolist(), tally.interval.tolist()
     for move, gain, interval in zip(brood.moves(), gains, intervals, strict=True):
-        known = interval if interval < float("inf") else None
-        yield Candidate(move=move, gain=max(gain, 0.0), interval=known)
+        yield candidate_of(move, gain, interval)

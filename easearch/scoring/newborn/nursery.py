@@ -18,28 +18,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, fx, nn
 
-from easearch.graph import ChannelGroup, Graph, Held, Layer, Layout, offsets_in
+from easearch.graph import ChannelGroup, Graph, Held, Layer
 from easearch.scoring.samples.capture import Captured, Edge
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.units.curvature import along
-from easearch.scoring.units.rows import Rows, Slot
+from easearch.scoring.units.rows import Slot, Table, stretches
 from easearch.scoring.units.scope import into
 from easearch.scoring.units.unit import Run, Unit
 
 MEAN, VARIANCE = "running_mean", "running_var"
-
-
-class Table(Rows):
-    """Any tensors' rows along the group's channels: columns of readers, statistics of norms."""
-
-    def __init__(self, width: int, slots: tuple[Slot, ...], tensors: Mapping[str, Tensor]) -> None:
-        self.width, self.slots = width, slots
-        self.held = {slot.key: tensors[slot.key].detach() for slot in slots}
-
-    @property
-    def numbers(self) -> int:
-        """Those of one channel."""
-        return sum(tensor_numbers(slot, self.held[slot.key]) for slot in self.slots)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,11 +184,6 @@ def epsilon(norm: nn.Module | None) -> float:
     return float(getattr(norm, "eps", 1e-5))
 
 
-def tensor_numbers(slot: Slot, tensor: Tensor) -> int:
-    """Numbers that a channel owns in a slot."""
-    return slot.taps * (tensor.numel() // tensor.shape[slot.axis])
-
-
 def _tracked(layer: Layer) -> dict[str, Held]:
     """A norm's tensors by role, if it has running statistics; else nothing."""
     held = {one.role: one for one in layer.tensors}
@@ -228,7 +210,7 @@ def _columns(graph: Graph, group: ChannelGroup, parameters: Mapping[str, Tensor]
         for held in reader.tensors:
             if held.columns is not None and held.path in parameters and held.path not in seen:
                 seen.add(held.path)
-                places = _stretches(graph, group, reader.reads)
+                places = stretches(graph, reader.reads, group)
                 yield Slot(key=held.path, axis=held.columns, stretches=places)
 
 
@@ -240,17 +222,9 @@ def _statistics(
 ) -> Iterator[Slot]:
     seen: set[str] = set()
     for layer in layers:
-        places = _stretches(graph, group, layer.writes)
+        places = stretches(graph, layer.writes, group)
         for role in (MEAN, VARIANCE) if layer.name in norms else ():
             held = norms[layer.name][role]
             if places and held.rows is not None and held.path not in seen:
                 seen.add(held.path)
                 yield Slot(key=held.path, axis=held.rows, stretches=places)
-
-
-def _stretches(graph: Graph, group: ChannelGroup, layout: Layout) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (start, segment.taps)
-        for segment, start in offsets_in(graph, layout)
-        if segment.group == group.name
-    )

@@ -9,59 +9,50 @@ new layer's second half.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from easearch.deepening import ACTIVATIONS, NewLayer
 from easearch.errors import GraphError
-from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
+from easearch.graph import ChannelGroup, Graph, Layer, Layout
 from easearch.moves import Move, NewNeuron, Offset, Split
 from easearch.scoring.overgrown.pool import Block, Piece
-from easearch.scoring.units.rows import Rows, Slot
-from easearch.scoring.units.scope import subgraph
+from easearch.scoring.units.rows import Rows, Slot, Table, numbers_in, stretches
 from easearch.tracing import KINDS, Role
 
 
-class Stretches(Rows):
-    """What every channel of a group has in given tensors, whichever axis it is."""
-
-    def __init__(self, width: int, slots: tuple[Slot, ...], tensors: Mapping[str, Tensor]) -> None:
-        self.width, self.slots = width, slots
-        self.held = {slot.key: tensors[slot.key].detach() for slot in slots}
-
-
-def columns(model: nn.Module, graph: Graph, group: ChannelGroup) -> Stretches:
+def columns(model: nn.Module, graph: Graph, group: ChannelGroup) -> Table:
     """The columns of a group's channels in the parameters of those who read them."""
-    parameters = dict(model.named_parameters())
-    slots: dict[str, Slot] = {}
-    for layer in graph.layers:
-        found = _stretches(graph, layer.reads, group)
-        for held in layer.tensors if found else ():
-            if held.columns is not None and held.path in parameters:
-                slot = Slot(key=held.path, axis=held.columns, stretches=found)
-                slots.setdefault(held.path, slot)
-    return Stretches(group.width, tuple(slots.values()), parameters)
+    read = ((layer, layer.reads) for layer in graph.layers)
+    return _table(graph, group, read, "columns", dict(model.named_parameters()))
 
 
-def statistics(model: nn.Module, graph: Graph, group: ChannelGroup) -> Stretches:
+def statistics(model: nn.Module, graph: Graph, group: ChannelGroup) -> Table:
     """The buffers with a number for each of a group's channels: what norms have measured."""
     buffers = {k: b for k, b in model.named_buffers() if b.is_floating_point()}
+    written = ((layer, layer.writes) for layer in graph.layers)
+    return _table(graph, group, written, "rows", buffers)
+
+
+def _table(
+    graph: Graph,
+    group: ChannelGroup,
+    layouts: Iterable[tuple[Layer, Layout]],
+    axis: Literal["rows", "columns"],
+    tensors: Mapping[str, Tensor],
+) -> Table:
     slots: dict[str, Slot] = {}
-    for layer in graph.layers:
-        found = _stretches(graph, layer.writes, group)
+    for layer, layout in layouts:
+        found = stretches(graph, layout, group)
         for held in layer.tensors if found else ():
-            if held.rows is not None and held.path in buffers:
-                slot = Slot(key=held.path, axis=held.rows, stretches=found)
-                slots.setdefault(held.path, slot)
-    return Stretches(group.width, tuple(slots.values()), buffers)
-
-
-def owned(model: nn.Module, graph: Graph, group: ChannelGroup) -> Rows:
-    """The parameters' rows that a group's channels own."""
-    return Rows(model, graph, group, subgraph(graph, group, "unit"))
+            number = held.rows if axis == "rows" else held.columns
+            if number is not None and held.path in tensors:
+                slots.setdefault(held.path, Slot(key=held.path, axis=number, stretches=found))
+    return Table(group.width, tuple(slots.values()), tensors)
 
 
 def splits(group: ChannelGroup, rows: Rows, step: float, generator: Generator) -> Block:
@@ -82,8 +73,8 @@ def splits(group: ChannelGroup, rows: Rows, step: float, generator: Generator) -
 def neurons(
     group: ChannelGroup,
     rows: Rows,
-    norms: Stretches,
-    out: Stretches,
+    norms: Table,
+    out: Table,
     number: int,
     step: float,
     generator: Generator,
@@ -183,21 +174,11 @@ def _activation(graph: Graph) -> str:
     return max(known, key=lambda name: known[name]) if known else "relu"
 
 
-def _stretches(graph: Graph, layout: Layout, group: ChannelGroup) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (start, segment.taps)
-        for segment, start in offsets_in(graph, layout)
-        if segment.group == group.name
-    )
-
-
 def _by_slot(rows: Rows, theta: Tensor | None) -> Iterator[tuple[Tensor, bool]]:
     """(C, d) of every parameter, and whether it is one number a row."""
     if theta is None:
         return
-    sizes = [
-        slot.taps * rows.held[slot.key].movedim(slot.axis, 0)[0].numel() for slot in rows.slots
-    ]
+    sizes = [numbers_in(slot, rows.held[slot.key]) for slot in rows.slots]
     for slot, own in zip(rows.slots, torch.split(theta, sizes, dim=1), strict=True):
         yield own, rows.held[slot.key].dim() == 1
 

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
 from easearch.scoring.overgrown.births import measured
 from easearch.scoring.overgrown.network import Overgrown
@@ -32,32 +31,6 @@ ALPHA = 0.9
 """What RMSprop keeps of its squares, a step."""
 SMALL = 1e-30
 """Gradients in units of the bounds are tiny; this is for those that vanish."""
-
-
-class Steady:
-    """Batches that must be the same at every pass."""
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
-        self._samples: int | None = None
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        """The batches in their order; after the last, their samples are counted.
-
-        Raises:
-            ScoringError: there are others than before, or none and no other rank has any.
-        """
-        seen = 0
-        for inputs, targets in self._batches:
-            seen += samples_in(inputs, targets)
-            yield inputs, targets
-        before = seen if self._samples is None else self._samples
-        if seen != before or (seen == 0 and shards.alone()):
-            raise ScoringError(
-                f"expected the same batches at every pass, got {before} samples first and {seen} "
-                "then; pass a list, or a loader that does not run out"
-            )
-        self._samples = seen
 
 
 class Gates:

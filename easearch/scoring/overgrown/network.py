@@ -10,7 +10,6 @@ gradient of all candidates, however many they are.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from easearch.growth.surgery import apply
 from easearch.moves import Move
 from easearch.roles import Loss
 from easearch.scoring.samples.batches import called_with
+from easearch.scoring.samples.capture import checked_loss
 
 Carrying = Callable[[Tensor], Sequence[Move]]
 """Numbers (n,) -> the same moves with these numbers in them, each as it is or times a constant."""
@@ -100,7 +100,8 @@ class Overgrown:
         with torch.enable_grad():
             outputs = functional_call(self.model, tensors, called_with(inputs))
             mean = loss(outputs, targets)
-            _check(mean)
+            advice = "check the inputs, or score with a smaller step"
+            checked_loss(mean, f"with all candidates in the network; {advice}")
             if not mean.requires_grad:
                 return torch.zeros_like(numbers)
             found = torch.autograd.grad(
@@ -155,17 +156,3 @@ def _without_numbers(model: nn.Module) -> nn.Module:
             if tensor.is_floating_point():
                 tensor.zero_()
     return blank
-
-
-def _check(mean: Tensor) -> None:
-    if mean.dim() != 0:
-        raise ScoringError(
-            "expected the loss to be the mean over the batch, a scalar, got a tensor of shape "
-            f"{tuple(mean.shape)}"
-        )
-    value = float(mean.detach())
-    if not math.isfinite(value):
-        raise ScoringError(
-            f"the loss of a batch is {value}, with all candidates in the network: check the "
-            "inputs, or score with a smaller step"
-        )

@@ -75,6 +75,32 @@ class First:
                 return
 
 
+class Steady:
+    """Batches that must be the same at every pass."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._samples: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """The batches in their order; after the last, their samples are counted.
+
+        Raises:
+            ScoringError: there are others than before, or none and no other rank has any.
+        """
+        seen = 0
+        for inputs, targets in self._batches:
+            seen += samples_in(inputs, targets)
+            yield inputs, targets
+        before = seen if self._samples is None else self._samples
+        if seen != before or (seen == 0 and shards.alone()):
+            raise ScoringError(
+                f"expected the same batches at every pass, got {before} samples first and {seen} "
+                "then; pass a list, or a loader that does not run out"
+            )
+        self._samples = seen
+
+
 def checked(batches: Batches) -> list[tuple[Any, Any]]:
     """The first two batches, or the only one; none at all where another rank has some.
 
@@ -106,6 +132,18 @@ def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
     if single and samples_in(*first[0]) < 2:
         raise ScoringError("cross-fitting needs two samples or more, got 1; pass crossfit=False")
     return EveryOther(batches, 0, single), EveryOther(batches, 1, single)
+
+
+def prepared(
+    batches: Batches, model: nn.Module, loss: Loss, crossfit: bool, *, micro: bool = True
+) -> tuple[Batches, Batches]:
+    """(for directions, for gains), which must be the same at every pass; in micro-batches if
+    `micro`.
+
+    Raises:
+        ScoringError: as `parts`; and at a later pass, if other batches come.
+    """
+    return parts(Steady(in_micro(batches, model, loss) if micro else batches), crossfit)
 
 
 def in_micro(batches: Batches, model: nn.Module, loss: Loss) -> Batches:
@@ -162,11 +200,6 @@ def part_of(inputs: Any, targets: Any, rows: slice) -> tuple[Any, Any]:
     """Some of a batch's samples; what has no sample axis stays whole."""
     samples = samples_in(inputs, targets)
     return _cut(inputs, rows, samples), _cut(targets, rows, samples)
-
-
-def everywhere(batches: Batches, device: torch.device) -> int:
-    """Samples on all ranks."""
-    return shards.total(sum(samples_in(x, y) for x, y in batches), device)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

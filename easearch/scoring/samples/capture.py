@@ -8,6 +8,7 @@ read has a gradient for each of them, and only its reader's belongs to a group's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ class Capturer(fx.Interpreter):
         with torch.enable_grad():
             outputs = self.run(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
             mean = loss(outputs, targets)
-            value = _checked(mean)
+            value = checked_loss(mean, "lower the rate or check the inputs, then score")
             edges = [edge for edge in self._seen if edge in self._differentiated]
             gradients = _gradients(mean * samples, [self._seen[edge] for edge in edges])
         return Captured(
@@ -146,15 +147,18 @@ def size(tensors: Iterable[Tensor]) -> int:
     return sum(storages.values())
 
 
-def _checked(mean: Tensor) -> float:
+def checked_loss(mean: Tensor, advice: str) -> float:
+    """The loss of a batch as a number; `advice` is what to do where it is not finite.
+
+    Raises:
+        ScoringError: it is not a scalar, or not finite.
+    """
     if mean.dim() != 0:
         raise ScoringError(
             "expected the loss to be the mean over the batch, a scalar, got a tensor of shape "
             f"{tuple(mean.shape)}"
         )
     value = float(mean.detach())
-    if value != value or value in (float("inf"), float("-inf")):
-        raise ScoringError(
-            f"the loss of a batch is {value}: lower the rate or check the inputs, then score"
-        )
+    if not math.isfinite(value):
+        raise ScoringError(f"the loss of a batch is {value}: {advice}")
     return value

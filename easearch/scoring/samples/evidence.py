@@ -10,7 +10,6 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from easearch.errors import ScoringError
 from easearch.scoring.samples.shards import together
 
 
@@ -93,7 +92,7 @@ def completed(tallies: Sequence[Tally], work: Callable[[], None], device: torch.
     """Fill the tallies by `work`, and add up what all ranks have filled in theirs.
 
     Raises:
-        ScoringError: no samples came, on any rank; or what the work raises.
+        ScoringError: if the work does so on any rank.
     """
 
     def filled() -> list[Tensor]:
@@ -103,11 +102,6 @@ def completed(tallies: Sequence[Tally], work: Callable[[], None], device: torch.
     sums = together(filled, device)
     for number, tally in enumerate(tallies):
         tally.take(sums[4 * number : 4 * number + 4])
-    if tallies and tallies[0].samples == 0:
-        raise ScoringError(
-            "expected the same batches at every pass, got none at a later one; pass a list, or a "
-            "loader that does not run out"
-        )
 
 
 def rank_correlation(one: Tensor, other: Tensor) -> float | None:

@@ -7,7 +7,6 @@ bits: the sums are taken once, on the first rank, and handed to all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -58,9 +57,3 @@ def together(work: Callable[[], list[Tensor]], device: torch.device) -> list[Ten
     if failed:
         raise ScoringError(f"scoring failed on {failed} other rank(s); their messages say why")
     return summed(found)
-
-
-def same_on_all(value: Any, device: torch.device) -> bool:
-    """Whether a truth holds on every rank."""
-    ranks = 1 if alone() else dist.get_world_size()
-    return total(bool(value), device) == ranks

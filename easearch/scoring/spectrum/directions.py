@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from easearch.errors import ScoringError
 from easearch.scoring.samples import shards
 from easearch.scoring.samples.passes import Batch, Part, Passes
 from easearch.scoring.spectrum.eigen import SOLVERS, Ends
@@ -28,12 +27,9 @@ def lockstep(
         SOLVERS[solver](*theta.shape, theta, generator, start)
         for theta, start in zip(thetas, flat, strict=True)
     ]
-    expected: int | None = None
     while not all(one.done for one in solvers):
         busy = [(p, s) for p, s in zip(parts, solvers, strict=True) if not s.done]
         totals, samples = _multiplied(passes, [(p, s.vectors()) for p, s in busy])
-        expected = samples if expected is None else expected
-        _check_again(samples, expected)
         for (_, one), product in zip(busy, totals, strict=True):
             one.advance(product / samples)
     return [one.ends() for one in solvers]
@@ -112,11 +108,3 @@ def _multiplied(
 
     number, *totals = shards.together(work, device)
     return totals, int(number)
-
-
-def _check_again(samples: int, expected: int) -> None:
-    if samples != expected:
-        raise ScoringError(
-            f"expected the same batches at every pass, got {expected} samples first and {samples} "
-            "then; pass a list, or a loader that does not run out"
-        )

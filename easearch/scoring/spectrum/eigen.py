@@ -6,14 +6,10 @@ Legend: C channels (one matrix each), D its size, K Krylov vectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-Product = Callable[[Tensor], Tensor]
-"""(C, D) -> (C, D): every channel's matrix times its own vector."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

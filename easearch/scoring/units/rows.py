@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
+from easearch.graph import ChannelGroup, Graph, Layer, Layout, offsets_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +125,35 @@ class Rows:
             yield whole.narrow(slot.axis, first, self.width * taps).movedim(slot.axis, 0)
 
 
+class Table(Rows):
+    """What every channel of a group has in given tensors, whichever axis it is: columns of readers,
+    statistics of norms.
+    """
+
+    def __init__(self, width: int, slots: tuple[Slot, ...], tensors: Mapping[str, Tensor]) -> None:
+        self.width, self.slots = width, slots
+        self.held = {slot.key: tensors[slot.key].detach() for slot in slots}
+
+    @property
+    def numbers(self) -> int:
+        """Those of one channel."""
+        return sum(numbers_in(slot, self.held[slot.key]) for slot in self.slots)
+
+
+def numbers_in(slot: Slot, tensor: Tensor) -> int:
+    """Numbers that a channel owns in a slot."""
+    return slot.taps * (tensor.numel() // tensor.shape[slot.axis])
+
+
+def stretches(graph: Graph, layout: Layout, group: ChannelGroup) -> tuple[tuple[int, int], ...]:
+    """(first row, rows a channel) of the group's places in a layout."""
+    return tuple(
+        (start, segment.taps)
+        for segment, start in offsets_in(graph, layout)
+        if segment.group == group.name
+    )
+
+
 def _slots(
     model: nn.Module,
     graph: Graph,
@@ -136,15 +165,11 @@ def _slots(
     parameters = dict(model.named_parameters())
     seen: set[str] = set()
     for layer in layers:
-        stretches = tuple(
-            (start, segment.taps)
-            for segment, start in offsets_in(graph, layer.writes)
-            if segment.group == group.name
-        )
-        for held in layer.tensors if stretches else ():
+        found = stretches(graph, layer.writes, group)
+        for held in layer.tensors if found else ():
             wanted = roles is None or held.role in roles
             if held.rows is None or not wanted or held.path in seen or held.path not in parameters:
                 continue
             seen.add(held.path)
             mixes = held.columns is not None
-            yield Slot(key=held.path, axis=held.rows, stretches=stretches, mixes=mixes)
+            yield Slot(key=held.path, axis=held.rows, stretches=found, mixes=mixes)

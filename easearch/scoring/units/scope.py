@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 from easearch.scoring.samples.capture import Edge
 from easearch.scoring.samples.wires import Wires
+from easearch.scoring.units.rows import Rows
 from easearch.tracing.nodes import asks_for_form
 
 Scope = Literal["unit", "rows", "layer"]
@@ -39,6 +40,11 @@ def _published_chain(graph: Graph, writer: str) -> Iterator[str]:
         yield name
         if kind == "activation":
             return
+
+
+def owned(model: nn.Module, graph: Graph, group: ChannelGroup) -> Rows:
+    """The parameters' rows that a group's channels own."""
+    return Rows(model, graph, group, subgraph(graph, group, "unit"))
 
 
 def exits(
