@@ -35,6 +35,7 @@ def data_of(recipe: Recipe) -> Dataset:
         download=part.download,
         size=part.size,
         channels=part.channels,
+        images=part.images,
     )
 
 

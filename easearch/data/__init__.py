@@ -14,8 +14,9 @@ from easearch.data.cifar import load_cifar10, load_cifar100
 from easearch.data.fashion_mnist import load_fashion_mnist
 from easearch.data.fashion_mnist_mini import load_fashion_mnist_mini
 from easearch.data.folder import load_folder
-from easearch.data.images import Dataset, Images, split, statistics
+from easearch.data.images import Dataset, Images, sample, split, statistics
 from easearch.data.loading import Loader, Parts, Request
+from easearch.data.spoken_digits import load_spoken_digits
 from easearch.errors import DataError, nearest
 
 __all__ = [
@@ -36,6 +37,7 @@ DATASETS: dict[str, Loader] = {
     "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
+    "spoken-digits": load_spoken_digits,
     "folder": load_folder,
 }
 
@@ -52,12 +54,15 @@ def load(
     download: bool = False,
     size: int | None = None,
     channels: int | None = None,
+    images: int | None = None,
 ) -> Dataset:
     """Load the data set `name`; `validation` of every class is cut off train, chosen by `seed`.
 
     `root` is the folder of the data: by default $EASEARCH_DATA, else `data`. `size` (pixels a side)
-    and `channels` (1 grey, 3 colour) change the pictures; None leaves them as they are. Raises
-    `DataError` for an unknown name, or for missing or damaged files.
+    and `channels` (1 grey, 3 colour) change the pictures; None leaves them as they are. With
+    `images` there are no more training pictures than these, `validation` included: the same ones
+    for every `seed`. Raises `DataError` for an unknown name, for missing or damaged files, or for
+    more pictures than there are.
     """
     if name not in DATASETS:
         raise DataError(f"unknown data set '{name}': {nearest(name, DATASETS)}")
@@ -65,7 +70,8 @@ def load(
     folder = Path(root if root is not None else os.environ.get(ROOT_VARIABLE, "data"))
     request = Request(root=folder, size=size, channels=channels, download=download)
     parts = DATASETS[name](request)
-    train, held_out = split(adapt(parts.train, size=size, channels=channels), validation, seed=seed)
+    known = parts.train if images is None else sample(parts.train, images)
+    train, held_out = split(adapt(known, size=size, channels=channels), validation, seed=seed)
     mean, std = statistics(train)
     return Dataset(
         name=name,

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from easearch.errors import DataError
 
+SAMPLE_SEED = 0
+"""Chooses the pictures where only some are wanted; fixed, so that all seeds learn from the same."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
@@ -92,6 +95,31 @@ def split(images: Images, fraction: float, *, seed: int) -> tuple[Images, Images
             )
         cut[members[torch.randperm(len(members), generator=generator)[:count]]] = True
     return images.take((~cut).nonzero().squeeze(1)), images.take(cut.nonzero().squeeze(1))
+
+
+def sample(images: Images, number: int) -> Images:
+    """Take `number` of the pictures, drawn class by class so that every class keeps its share.
+
+    Always the same ones, in the order of `images`, and fewer of them are among more. Raises
+    `DataError` for more than there are, or so few that a class is left out.
+    """
+    labels = sorted(set(images.y.tolist()))
+    if not len(labels) <= number <= len(images):
+        raise DataError(
+            f"images: expected {len(labels):,} (one a class) to {len(images):,} (all that there "
+            f"are), got {number!r}."
+        )
+    generator = torch.Generator().manual_seed(SAMPLE_SEED)
+    turn = torch.empty(len(images), dtype=torch.float64)
+    for label in labels:
+        members = (images.y == label).nonzero().squeeze(1)
+        drawn = torch.randperm(len(members), generator=generator).double()
+        # Webster's method: the classes take turns in proportion to their sizes
+        turn[members] = (drawn + 0.5) / len(members)
+    taken = images.take(turn.argsort(stable=True)[:number].sort().values)
+    if len(set(taken.y.tolist())) < len(labels):
+        raise DataError(f"images: {number:,} leave out a small class; take more.")
+    return taken
 
 
 def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

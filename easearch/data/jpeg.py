@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easearch.data.images import Images
+from easearch.data.npz import read_arrays
 from easearch.errors import DataError
 
 
@@ -23,16 +22,11 @@ def read_jpeg_archive(path: Path, part: str) -> Images:
     The archive holds `jpeg_<part>` uint8, `off_<part>` (N + 1,) and `y_<part>` (N,): picture i is
     `jpeg[off[i]:off[i + 1]]`. Raises `DataError` if it is damaged or holds anything else.
     """
+    jpeg, offsets, y = read_arrays(path, [f"{key}_{part}" for key in ("jpeg", "off", "y")])
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            jpeg, offsets, y = (arrays[f"{key}_{part}"] for key in ("jpeg", "off", "y"))
         x = _decoded(jpeg.astype(np.uint8, copy=False), offsets.astype(np.int64), len(y))
         return Images(x=x, y=torch.from_numpy(y.astype(np.int64)))
-    except KeyError as error:
-        raise DataError(
-            f"'{path}': expected jpeg_{part}, off_{part} and y_{part}, but {error.args[0]}."
-        ) from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"'{path}' is damaged or no archive of JPEG pictures ({error}); get it again."
         ) from None

@@ -8,7 +8,7 @@ from data_examples import some_images
 
 from easearch.data import Images, split
 from easearch.data.adapt import adapt
-from easearch.data.images import statistics
+from easearch.data.images import sample, statistics
 from easearch.errors import DataError
 
 
@@ -52,6 +52,48 @@ def test_split_refuses_what_is_no_fraction(fraction):
 def test_split_refuses_to_empty_a_class():
     with pytest.raises(DataError, match="leaves none"):
         split(some_images(3), 0.6, seed=0)
+
+
+def labelled(*sizes: int) -> Images:
+    """So many pictures of each class, numbered, the classes in a shuffled order."""
+    images = numbered(sum(sizes), 1)
+    y = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    return Images(x=images.x, y=y[torch.randperm(len(y), generator=torch.Generator())])
+
+
+@pytest.mark.parametrize("sizes", [(20, 20, 20), (97, 30, 3), (500, 499, 1)])
+def test_a_sample_is_exact_nested_in_order_and_every_class_keeps_its_share(sizes):
+    images, before = labelled(*sizes), torch.get_rng_state()
+    least = {(20, 20, 20): 3, (97, 30, 3): 22, (500, 499, 1): 1000}[sizes]
+    smaller: list[int] = []
+    for number in range(least, len(images) + 1):
+        taken = numbers(part := sample(images, number))
+        assert len(taken) == number
+        assert taken == sorted(taken)
+        assert set(smaller) <= set(taken)
+        for label, size in enumerate(sizes):
+            assert abs((part.y == label).sum() - number * size / sum(sizes)) < 1
+        smaller = taken
+    assert smaller == numbers(images)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_sample_of_equal_classes_is_drawn_and_balanced():
+    images = numbered(1000, 10)
+    part = sample(images, 100)
+    assert torch.bincount(part.y).tolist() == [10] * 10
+    assert numbers(part) == numbers(sample(images, 100)) != list(range(100))
+
+
+@pytest.mark.parametrize(("number", "said"), [(2, "3 .one a class. to 130"), (131, "got 131")])
+def test_a_sample_refuses_more_than_there_are_and_fewer_than_classes(number, said):
+    with pytest.raises(DataError, match=said):
+        sample(labelled(97, 30, 3), number)
+
+
+def test_a_sample_refuses_to_leave_a_class_out():
+    with pytest.raises(DataError, match="21 leave out a small class"):
+        sample(labelled(97, 30, 3), 21)
 
 
 def test_statistics_are_those_of_the_pixels():

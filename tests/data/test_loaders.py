@@ -96,6 +96,19 @@ def test_size_and_channels_change_every_part():
     assert len(data.mean) == len(data.std) == 3
 
 
+def test_some_images_are_the_same_for_every_seed_and_leave_the_test_whole(mini):
+    some = [load("fashion-mnist-mini", images=500, validation=0.2, seed=seed) for seed in (0, 1)]
+    first, other = (fingerprints(data.train) | fingerprints(data.validation) for data in some)
+    assert first == other < fingerprints(mini.train) | fingerprints(mini.validation)
+    assert fingerprints(some[0].train) != fingerprints(some[1].train)
+    for data in some:
+        assert torch.bincount(data.train.y).tolist() == [40] * 10
+        assert torch.bincount(data.validation.y).tolist() == [10] * 10
+        assert same(data.test, mini.test)
+    with pytest.raises(DataError, match=r"images: expected .* 10,000 .*got 10001"):
+        load("fashion-mnist-mini", images=10001)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("below", ["", "fashion-mnist", "FashionMNIST/raw"])
 def test_fashion_mnist_reads_idx_files(tmp_path, suffix, below):
@@ -136,7 +149,7 @@ def test_cifar10_reads_the_archive_of_jpegs(tmp_path, colour):
     assert same(data.test, load("cifar10", root=tmp_path).test)
 
 
-@pytest.mark.parametrize("harm", ["part", "offsets", "picture", "no-zip", "pickle"])
+@pytest.mark.parametrize("harm", ["part", "offsets", "picture", "no-zip", "empty", "pickle"])
 def test_cifar10_refuses_other_archives(tmp_path, colour, harm):
     path = tmp_path / "cifar10.npz"
     jpeg_archive(path, **({} if harm == "part" else {"test": colour}), train=colour)
@@ -148,8 +161,8 @@ def test_cifar10_refuses_other_archives(tmp_path, colour, harm):
     elif harm == "pickle":
         arrays["jpeg_train"] = np.array([{"a": 1}], dtype=object)
     np.savez(path, **arrays)
-    if harm == "no-zip":
-        path.write_bytes(b"nothing of the kind")
+    if harm in ("no-zip", "empty"):
+        path.write_bytes(b"nothing of the kind" if harm == "no-zip" else b"")
     with pytest.raises(DataError, match=r"cifar10\.npz"):
         load("cifar10", root=tmp_path)
 
