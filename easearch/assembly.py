@@ -6,7 +6,7 @@ import dataclasses
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from easearch import record
-from easearch.budget import Certificate, Latency, certify
+from easearch.budget import Certificate, certify
+from easearch.budget.shares import measurable, share_of
 from easearch.errors import BudgetError
 from easearch.exporting import Exported, ExportReport, export
 from easearch.graph import Graph
@@ -24,19 +25,19 @@ from easearch.growth.checkpoint import write
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
 from easearch.growth.loop import Grower
 from easearch.growth.state import State
+from easearch.growth.targets import Target, towards
 from easearch.growth.training import Quality, evaluate
 from easearch.preflight.ready import Ready
-from easearch.recipe import built_criterion
+from easearch.preflight.uniform import widest_uniform
+from easearch.recipe import Recipe, built_criterion
 from easearch.reporting import write_report
 from easearch.reporting.digits import trust
-from easearch.roles import Bound, Criterion, Meter
+from easearch.roles import Bound, Criterion
 from easearch.scoring import Enough
 from easearch.selection import selector
 
 LOOKS = 3
 """How often a file is measured before a miss is believed: busy moments pass."""
-MARGIN = 1.01
-"""A plan is measured before it is trained: the exported file may be that much slower."""
 LOST = 0.02
 """A file in few bits that loses more of the test accuracy is worth a note."""
 TRIES = 3
@@ -52,6 +53,23 @@ class Run:
     certificate: Certificate
     path: Path
     summary: Mapping[str, Any]
+    front: tuple[Run, ...] = ()
+    """The runs of all limits, smallest first, where there are several; this one is the largest's
+    network.
+    """
+
+
+def verify(graph: Graph, bounds: Sequence[Bound]) -> dict[str, float]:
+    """Measured over allowed cost of a whole network, for limits that have to be measured."""
+    return {b.meter.name: share_of(b, graph) for b in bounds if measurable(b)}
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write `recipe.yaml`, and its evidence beside it."""
+    if recipe.evidence is not None:
+        shutil.copyfile(recipe.evidence, folder / "evidence.json")
+        recipe = recipe.model_copy(update={"evidence": str(folder / "evidence.json")})
+    (folder / "recipe.yaml").write_text(recipe.dump(folder))
 
 
 class Assembly:
@@ -63,31 +81,46 @@ class Assembly:
         self.notes: list[str] = list(ready.notes)
         self.device, self.data, self.feed = ready.device, ready.data, ready.feed
         self.sample, self.architecture = ready.sample, ready.seed.architecture
+        self.seed_graph = ready.state.graph
         self.exported: ExportReport | None = None
 
     def run(self) -> Run:
         """Seed to certificate."""
-        bounds, meters, seed = self.ready.bounds, self.ready.meters, self.ready.state.graph
         grower = self.grower()
         grower.run()
-        certificate = self._certified(grower, bounds)
+        return self.delivered(grower)
+
+    def delivered(self, grower: Grower) -> Run:
+        """From the grown and trained network to certificate and files.
+
+        Raises:
+            BudgetError: the file misses a limit, and smaller plans do too.
+        """
+        certificate = self._certified(grower, self.ready.bounds)
         quality = evaluate(grower.state.model, self.feed.test())
-        return self._finished(grower, seed, bounds, meters, certificate, quality)
+        return self._finished(grower, certificate, quality)
 
     def grower(self) -> Grower:
-        """The growth loop with the recipe's parts, before its first epoch."""
+        """The growth loop with the recipe's parts, before its first epoch: towards the limit by the
+        recipe's shares of the way, or from limit to limit of a front.
+        """
+        points = self.ready.points
+        targets = towards(points[-1], self.ready.growing.stages)
+        if len(points) > 1:
+            targets = [Target(bounds=bounds) for bounds in points]
         return Grower(
             state=self.ready.state,
             sample=self.sample.to(self.device),
             feed=self.feed,
             criterion=self._criterion(),
             selector=selector(self.recipe.growth.selector),
-            bounds=self.ready.bounds,
+            targets=targets,
             meters=self.ready.meters,
             training=self.ready.training,
             growing=self.ready.growing,
             watch=self.watch,
-            verify=self._verify(self.ready.bounds),
+            verify=verify,
+            floors=self._floors if self.recipe.growth.even else None,
             left=self._save_stage,
         )
 
@@ -107,18 +140,15 @@ class Assembly:
 
         return Enough(of=made, told=told)
 
-    def _verify(self, bounds: Sequence[Bound]) -> Callable[[Graph], dict[str, float]]:
-        """Measured over allowed cost of a whole network, for limits that have to be measured."""
-
-        def verify(graph: Graph) -> dict[str, float]:
-            found = {}
-            for bound in bounds:
-                if isinstance(bound.meter, Latency) and bound.meter.device.stopwatch is not None:
-                    measured, _ = bound.meter.whole(graph)
-                    found[bound.meter.name] = MARGIN * measured / bound.limit
-            return found
-
-        return verify
+    def _floors(self, bounds: Sequence[Bound]) -> dict[str, int]:
+        """`growth.even` of the way from the seed's widths to the uniform ones within bounds."""
+        seed, growing = self.seed_graph, self.ready.growing
+        uniform = widest_uniform(seed, bounds, growing.width_step, growing.widths, measure=False)
+        even = self.recipe.growth.even
+        return {
+            name: round(width + even * (uniform.widths[name] - width))
+            for name, width in seed.widths.items()
+        }
 
     def _save_stage(self, state: State) -> None:
         folder = self.folder / f"stage-{state.stage}"
@@ -144,7 +174,7 @@ class Assembly:
                 )
             )
             grower.retry(tighter)
-            for dropped in range(len(grower.steps), len(self.recipe.growth.at)):
+            for dropped in range(len(grower.steps), len(grower.growing.at)):
                 shutil.rmtree(self.folder / f"stage-{dropped}", ignore_errors=True)
         certificate = self._export(grower, bounds)
         if not certificate.meets:
@@ -178,28 +208,17 @@ class Assembly:
         certificate.save(self.folder / "certificate.json")
         return certificate
 
-    def _finished(
-        self,
-        grower: Grower,
-        seed: Graph,
-        bounds: Sequence[Bound],
-        meters: Sequence[Meter],
-        certificate: Certificate,
-        quality: Quality,
-    ) -> Run:
+    def _finished(self, grower: Grower, certificate: Certificate, quality: Quality) -> Run:
         """Write everything that a reader of the run wants."""
-        folder, final = self.folder, grower.state.graph
+        folder, final, seed = self.folder, grower.state.graph, self.seed_graph
+        bounds, meters = self.ready.bounds, self.ready.meters
         # In torch's plain layout, as `load` gives it: the same bits come out of both.
         grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         write(grower.state.model, self.architecture.grown(final), folder)
         record.write_rows(folder / "history.jsonl", grower.history)
         record.write_rows(folder / "steps.jsonl", grower.steps)
         record.write_json(folder / "layers.json", record.layer_costs(meters, seed, final))
-        recipe = self.recipe
-        if recipe.evidence is not None:
-            shutil.copyfile(recipe.evidence, folder / "evidence.json")
-            recipe = recipe.model_copy(update={"evidence": str(folder / "evidence.json")})
-        (folder / "recipe.yaml").write_text(recipe.dump(folder))
+        write_recipe(self.recipe, folder)
         last = grower.history[-1]
         summary = {
             "name": self.recipe.name,

@@ -12,6 +12,7 @@ from typing import Any
 
 from easearch.assembly import Assembly, Run
 from easearch.errors import RecipeError
+from easearch.front import FrontAssembly
 from easearch.growth.events import Watcher
 from easearch.preflight.ready import make_ready, seeded
 from easearch.recipe import Recipe
@@ -47,8 +48,13 @@ def grow(
     with seeded(chosen):
         ready = make_ready(chosen, told)
         with _folder(path) as draft:
-            run = Assembly(ready, draft, told).run()
-    return dataclasses.replace(run, path=path)
+            several = len(ready.points) > 1
+            run = (FrontAssembly if several else Assembly)(ready, draft, told).run()
+    return dataclasses.replace(run, path=path, front=_moved(run.front, path))
+
+
+def _moved(front: tuple[Run, ...], path: Path) -> tuple[Run, ...]:
+    return tuple(dataclasses.replace(run, path=path / run.path.name) for run in front)
 
 
 @contextmanager

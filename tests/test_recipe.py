@@ -48,6 +48,8 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
 @pytest.mark.parametrize(
     ("dotted", "value", "said"),
     [
+        ("data.images", 0, ["data.images: expected a value greater than or equal to 1, got 0"]),
+        ("data.images", 0.5, ["data.images: expected a valid integer", "got 0.5"]),
         ("trainng.epochs", 4, ["trainng: unknown key", "did you mean 'training'?"]),
         ("training.epoch", 4, ["training.epoch: unknown key", "did you mean 'epochs'?"]),
         ("training.epochs", "many", ["training.epochs: expected a valid integer, got 'many'"]),
@@ -75,7 +77,12 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("growth.criterion.c", 0.5, ["growth.criterion.c: expected c", "1 or more, got 0.5"]),
         ("growth.criterion.step", 0, ["growth.criterion.step: expected a step above 0"]),
         ("growth.criterion.scope", "row", ["growth.criterion.scope: expected 'unit', 'rows' or"]),
-        ("growth.criterion", {"name": "shuffled", "of": 1}, ["growth.criterion.of: unknown opt"]),
+        ("growth.criterion", {"name": "shuffled", "of": 1}, ["growth.criterion.of: expected a va"]),
+        (
+            "growth.criterion",
+            {"name": "shuffled", "of": "neuron"},
+            ["growth.criterion.of: there is no criterion 'neuron' to shuffle", "'neurons'"],
+        ),
         ("growth.images", "all", ["growth.images: expected a whole number of images", "'all'"]),
         ("growth.images", 0, ["growth.images: expected a whole number", "or auto, got 0"]),
         ("growth.images", True, ["growth.images: expected a whole number"]),
@@ -104,6 +111,33 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("budget.limits", {"latncy": "4 ms"}, ["budget.limits.latncy: ", "did you mean 'latency'"]),
         ("budget.limits", {"macs": True}, ["budget.limits.macs: expected a number, got true"]),
         ("budget.limits", {"macs": "1M", "macs_m": 2}, ["budget.limits: ", "two limits"]),
+        (
+            "budget.limits.macs",
+            [],
+            ["limits.macs: expected a limit, or a list of two", "empty"],
+        ),
+        ("budget.limits.macs", ["2x"], ["budget.limits.macs: expected two limits", "write '2x'"]),
+        ("budget.limits.macs", ["3x", "2x"], ["budget.limits.macs: expected increasing limits"]),
+        ("budget.limits.macs", ["2x", "2x"], ["budget.limits.macs: expected increasing limits"]),
+        ("budget.limits.macs", ["2k", "3x", 1900], ["macs: expected increasing", "'3x', 1900]"]),
+        ("budget.limits.macs", ["2x", True], ["budget.limits.macs.1: expected a number, got true"]),
+        ("budget.limits.macs", ["2x", "4 MB"], ["budget.limits.macs.1: expected", "'4 MB'"]),
+        ("budget.limits.macs", ["2x", ["3x"]], ["budget.limits.macs.1: expected a number, or a t"]),
+        ("budget.limits.macs", ["2x", float("inf")], ["limits.macs.1: expected a finite number"]),
+        ("budget.limits.macs", {"a": 1}, ["budget.limits.macs: expected a number, or a text"]),
+        ("budget.limits", {"mac": ["2x", "3x"]}, ["budget.limits.mac: ", "did you mean 'macs'?"]),
+        (
+            "budget.limits",
+            {"macs": ["2x", "3x"], "params": ["2x", "3x", "4x"]},
+            ["budget.limits: expected lists of one length", "got 2 for macs and 3 for params"],
+        ),
+        ("front.trunk", 1, ["front.trunk: expected a value less than 1, got 1"]),
+        ("front.trunk", 0, ["front.trunk: expected a value greater than 0, got 0"]),
+        ("front.trunc", 0.5, ["front.trunc: unknown key", "did you mean 'trunk'?"]),
+        ("front.at", [], ["front.at: expected increasing shares above 0, one a limit, got []"]),
+        ("front.at", [0.2, 0.1], ["front.at: expected increasing shares above 0", "[0.2, 0.1]"]),
+        ("front.at", [0.0, 0.1], ["front.at: expected increasing shares above 0"]),
+        ("front.at", [0.1, 0.45], ["front.at: expected shares below trunk, 0.45", "[0.1, 0.45]"]),
         ("device", "gpu", ["device: expected 'auto', 'cpu' or 'cuda', got 'gpu'"]),
         ("seed", -1, ["seed: expected a value greater than or equal to 0, got -1"]),
         ("seed.x", 1, ["seed: expected a valid integer, got {'x': 1}"]),
@@ -194,6 +228,37 @@ def test_of_several_bases_the_later_lies_over_the_earlier(tmp_path: Path) -> Non
         Recipe.load(top)
 
 
+def test_a_list_of_limits_is_a_front_and_a_scalar_holds_at_every_point(tmp_path: Path) -> None:
+    limits = {"macs": ["1.5x", "20k", "3x"], "params": "9k"}
+    path = write(tmp_path, budget={"limits": limits}, front={"at": [0.1, 0.2, 0.3]})
+    recipe = Recipe.load(path)
+    wanted = [{"macs": macs, "params": "9k"} for macs in limits["macs"]]
+    assert list(recipe.budget.points) == wanted
+    assert (recipe.front.trunk, recipe.front.at) == (0.45, (0.1, 0.2, 0.3))
+    (tmp_path / "again.yaml").write_text(recipe.dump())
+    assert Recipe.load(tmp_path / "again.yaml") == recipe
+    wider = recipe.changed({"budget.limits.macs.2": "4x"})
+    assert wider.budget.limits["macs"] == ("1.5x", "20k", "4x")
+    alone = recipe.changed({"budget.limits.macs": "3x"})  # what `front` says is not looked at
+    assert alone.budget.points == ({"macs": "3x", "params": "9k"},)
+    said = refused(path, {"front.at": [0.1, 0.2]})
+    assert "front.at: expected 3 shares, one a limit, got [0.1, 0.2]" in said
+
+
+@given(st.lists(st.floats(1.01, 50), min_size=2, max_size=6, unique=True), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_points_are_the_lists_read_across(times: list[float], cut: int) -> None:
+    """For every number of limits; out of order they are refused."""
+    macs, params = [f"{one}x" for one in sorted(times)], [int(1e4 * one) for one in sorted(times)]
+    budget = {"limits": {"macs": macs, "params": params, "memory": "2x"}}
+    points = Recipe.model_validate({**BASE, "name": "x", "budget": budget}).budget.points
+    assert [(p["macs"], p["params"]) for p in points] == list(zip(macs, params, strict=True))
+    assert {p["memory"] for p in points} == {"2x"}
+    turned = macs[(first := 1 + cut % (len(macs) - 1)) :] + macs[:first]
+    with pytest.raises(ValidationError, match="expected increasing limits"):
+        Recipe.model_validate({**BASE, "name": "x", "budget": {"limits": {"macs": turned}}})
+
+
 @pytest.mark.parametrize("piece", sorted(BUDGETS.glob("limits/*.yaml")), ids=lambda p: p.stem)
 def test_the_examples_of_budgets_are_pieces_of_recipes(piece: Path, tmp_path: Path) -> None:
     top = tmp_path / "top.yaml"
@@ -236,7 +301,7 @@ def test_a_changed_recipe_leaves_the_first_as_it_was(tmp_path: Path) -> None:
     assert recipe.growth.stages == (0.4, 1.0)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "mobilenet_v2", "cifar10"])
+@pytest.mark.parametrize("name", ["quickstart", "mobilenet_v2", "cifar10", "keywords"])
 def test_the_recipes_that_ship_load_and_round_trip(name: str, tmp_path: Path) -> None:
     recipe = Recipe.load(RECIPES / f"{name}.yaml")
     assert recipe.name == name

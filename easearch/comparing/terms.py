@@ -1,6 +1,8 @@
 """What all entries of a comparison have in common, settled once: limits as numbers, uniform widths,
 compute.
 
+A comparison is of fronts: K limits, one or more, for each of which an arm delivers a network.
+
 They lie in `terms.json`, so that every process and every later call keeps to them.
 """
 
@@ -10,7 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +21,18 @@ from typing import Any
 from easearch import record
 from easearch.budget.devices.host import this_host
 from easearch.comparing.files import TERMS, read_json
-from easearch.comparing.widest import Widest, widest_uniform
+from easearch.comparing.point import Point
 from easearch.errors import BudgetError, FileFormatError, RecipeError
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase, Watcher
 from easearch.growth.stream import step_compute
 from easearch.preflight.ready import Ready, make_ready, seeded
+from easearch.preflight.schedule import of_front
+from easearch.preflight.uniform import widest_uniform
 from easearch.recipe import Recipe
+from easearch.roles import Bound
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +41,36 @@ class Terms:
 
     recipe: Mapping[str, Any]
     """As it was given; its seed is the first one."""
-    limits: Mapping[str, float]
-    """By meter, in the meter's unit."""
+    points: Sequence[Point]
+    """The front: a point a limit, smallest first."""
     units: Mapping[str, str]
+    """By meter."""
     width_step: int
-    uniform: Mapping[str, int]
-    """Widths of the widest uniform network within the limits."""
-    factor: float
-    """Multiple of the seed's widths that rounds to these."""
-    share: float
-    """Of the limit that the uniform network takes."""
+    classes: int
     compute: float
-    """Multiply-adds of every entry."""
+    """Multiply-adds of every entry, for its whole front."""
     step: float
-    """Multiply-adds of one training step of the uniform network."""
+    """Multiply-adds of one training step of the uniform network at the largest limit."""
     threads: int
     date: str
     commit: str | None
     host: Mapping[str, Any]
     versions: Mapping[str, str]
     format: int = FORMAT
+
+    @property
+    def largest(self) -> Point:
+        """The last point of the front, and the only one at one limit."""
+        return self.points[-1]
+
+    @property
+    def front(self) -> bool:
+        """Whether there is more than one limit."""
+        return len(self.points) > 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for `json.dumps`."""
+        return asdict(self)
 
     def at(self, seed: int) -> Recipe:
         """The recipe of a seed's entries: its epochs pass with the compute that is spent."""
@@ -65,15 +80,22 @@ class Terms:
     def ready(self, recipe: Recipe, watch: Watcher) -> Ready:
         """An entry made ready within these limits, on this grid; to be called within `seeded`."""
         ready = make_ready(recipe, watch)
-        bounds = tuple(replace(b, limit=self.limits[b.meter.name]) for b in ready.bounds)
-        growing = replace(ready.growing, width_step=self.width_step)
-        return replace(ready, bounds=bounds, growing=growing)
+        points = tuple(
+            tuple(replace(bound, limit=point.limits[bound.meter.name]) for bound in bounds)
+            for bounds, point in zip(ready.points, self.points, strict=True)
+        )
+        growing, training = replace(ready.growing, width_step=self.width_step), ready.training
+        if self.front:  # its moments follow from its limits
+            graph, samples = ready.state.graph, ready.feed.samples
+            growing, training = of_front(recipe, graph, points, growing, training, samples)
+        return replace(ready, points=points, growing=growing, training=training)
 
 
 def settled(recipe: Recipe, watch: Watcher, threads: int) -> Terms:
-    """Find the uniform network and what training it by the recipe takes.
+    """Find the uniform network at every limit, and what training by the recipe takes.
 
-    The compute is that of the recipe's epochs at the uniform widths, or `training.compute`.
+    The compute is that of the recipe's epochs at the uniform widths of the largest limit, for the
+    whole front, or `training.compute`.
 
     Raises:
         BudgetError: the seed as measured does not keep the limits, or nothing can grow.
@@ -83,20 +105,16 @@ def settled(recipe: Recipe, watch: Watcher, threads: int) -> Terms:
     clocked = recipe.changed({"threads": threads, "training.compute": 1.0})
     with seeded(clocked):
         ready = make_ready(clocked, watch)
-        watch(Phase(name="measure", detail="the widest uniform network within the limits"))
-        growing, graph = ready.growing, ready.state.graph
-        widest = widest_uniform(graph, ready.bounds, growing.width_step, growing.widths)
-    _check(widest, ready)
-    macs = float(Compute.macs_of(graph.with_widths(widest.widths)))
+        points = [_point(ready, bounds, watch) for bounds in ready.points]
+    _check(points, ready)
+    macs = points[-1].macs
     epochs = 3.0 * macs * ready.feed.samples * recipe.training.epochs
     return Terms(
-        recipe=recipe.model_dump(mode="json"),
-        limits={bound.meter.name: bound.limit for bound in ready.bounds},
+        recipe=recipe.model_dump(mode="json", exclude={"evidence"}),
+        points=points,
         units={bound.meter.name: bound.meter.unit for bound in ready.bounds},
-        width_step=growing.width_step,
-        uniform=dict(widest.widths),
-        factor=widest.factor,
-        share=widest.share,
+        width_step=ready.growing.width_step,
+        classes=ready.data.num_classes,
         compute=recipe.training.compute or epochs,
         step=step_compute(macs, ready.feed),
         threads=threads,
@@ -114,7 +132,7 @@ def keep(terms: Terms, out: Path) -> Terms:
     draft = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(terms), file, indent=1)
+            json.dump(terms.to_json(), file, indent=1)
         draft.chmod(0o644)
         os.link(draft, out / TERMS)
     except FileExistsError:
@@ -134,8 +152,9 @@ def known(out: Path) -> Terms:
     try:
         if content.get("format") != FORMAT:
             raise TypeError(f"expected format {FORMAT}, got {content.get('format')}")
-        return Terms(**content)
-    except TypeError as error:
+        points = [Point.from_json(one) for one in content["points"]]
+        return Terms(**{**content, "points": points})
+    except (TypeError, KeyError) as error:
         raise FileFormatError(f"{out / TERMS}: {error}; compare into another folder") from None
 
 
@@ -176,13 +195,29 @@ def commit() -> str | None:
     return f"{head}+" if head and changed else head
 
 
-def _check(widest: Widest, ready: Ready) -> None:
-    if widest.share > 1:
+def _point(ready: Ready, bounds: Sequence[Bound], watch: Watcher) -> Point:
+    limits = {bound.meter.name: bound.limit for bound in bounds}
+    told = ", ".join(f"{b.meter.name} {b.limit:.4g} {b.meter.unit}" for b in bounds)
+    watch(Phase(name="measure", detail=f"the widest uniform network within {told}"))
+    graph, growing = ready.state.graph, ready.growing
+    widest = widest_uniform(graph, bounds, growing.width_step, growing.widths)
+    return Point(
+        limits=limits,
+        uniform=dict(widest.widths),
+        factor=widest.factor,
+        share=widest.share,
+        macs=float(Compute.macs_of(graph.with_widths(widest.widths))),
+    )
+
+
+def _check(points: Sequence[Point], ready: Ready) -> None:
+    worst = max(point.share for point in points)
+    if worst > 1:
         raise BudgetError(
-            f"the seed takes {100 * widest.share:.0f} % of a limit, measured as a whole with a "
+            f"the seed takes {100 * worst:.0f} % of a limit, measured as a whole with a "
             "margin: there is no network to compare; raise the limit or begin with a smaller seed"
         )
-    if widest.widths == ready.state.graph.widths:
+    if points[-1].uniform == ready.state.graph.widths:
         raise BudgetError(
             "the seed is the widest uniform network within the limits: there is nothing to "
             "compare; raise the limit or begin with a smaller seed"

@@ -105,8 +105,15 @@ def read_architecture(folder: Path | str) -> Architecture:
     """The architecture saved in a folder. A field that the file does not have keeps its default.
 
     Raises:
-        FileFormatError: it is missing, or is not one.
+        FileFormatError: it is missing, or is not one; or the folder is that of a front, which has
+            one a limit.
     """
+    if networks := networks_of(folder):
+        names = ", ".join(one.name for one in networks)
+        raise FileFormatError(
+            f"expected the folder of one network, got {folder}, which has one for each of "
+            f"{len(networks)} limits; name one of these in it: {names}"
+        )
     file = file_in(folder, ARCHITECTURE)
     try:
         if file.stat().st_size > LARGEST_FILE:
@@ -129,6 +136,15 @@ def read_architecture(folder: Path | str) -> Architecture:
             f"got {list(architecture.input)}"
         )
     return architecture
+
+
+def networks_of(folder: Path | str) -> list[Path]:
+    """The folders of a front's networks in its top folder, smallest limit first; else none."""
+    if (Path(folder) / ARCHITECTURE).exists():
+        return []
+    found = [one.parent for one in Path(folder).glob(f"limit-*/{ARCHITECTURE}")]
+    numbered = [one for one in found if one.name.removeprefix("limit-").isdecimal()]
+    return sorted(numbered, key=lambda one: int(one.name.removeprefix("limit-")))
 
 
 def _read(content: Any) -> Architecture:

@@ -23,7 +23,7 @@ class Progress:
     stages: int
     epoch: float
     """Epochs done in the whole run, with the fraction of the present one."""
-    epochs: int
+    epochs: float
     loss: float
     """Running mean over this epoch (nats, with label smoothing)."""
     seconds_left: float

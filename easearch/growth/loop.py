@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -22,19 +21,13 @@ from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
 from easearch.growth.growing import Growing
 from easearch.growth.hours import Hours
-from easearch.growth.planning import Growth, affordable
+from easearch.growth.planning import Growth, Planner, Verify
 from easearch.growth.state import Clock, State
 from easearch.growth.stream import step_compute, stream
+from easearch.growth.targets import Floors, Target, raised
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
-from easearch.growth.verifying import verified
-from easearch.moves import Plan
 from easearch.roles import Bound, Criterion, Meter, Selector
 from easearch.tracing import trace
-
-Verify = Callable[[Graph], Mapping[str, float]]
-"""Measures a network as a whole before it is trained: meter name -> measured cost over limit (1:
-just met).
-"""
 
 
 @dataclass
@@ -51,18 +44,24 @@ class Grower:
     feed: Feed
     criterion: Criterion
     selector: Selector
-    bounds: Sequence[Bound]
+    targets: Sequence[Target]
+    """One a growth."""
     meters: Sequence[Meter]
     training: Training
     growing: Growing
     watch: Watcher
     verify: Verify
     left: Callable[[State], None]
+    floors: Floors | None = None
+    annealed_from: float | None = None
+    """The epoch from which on the rate falls; None: that of the last growth."""
     history: list[Epoch] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     compute: Compute = field(default_factory=Compute)
     before: list[State] = field(default_factory=list)
     """The state before each growth, to come back to."""
+    began: Mapping[str, float] = field(default_factory=dict)
+    """Of a branch: the compute by purpose that had been spent where it begins."""
 
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
@@ -72,25 +71,38 @@ class Grower:
             b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
         }
         self.seconds: dict[str, float] = {}
-        self._hours = Hours(training=self.training, feed=self.feed)
         self._abandoned = (
             0.0  # multiply-adds of ways that were given up: off the clock, on the bill
         )
 
     @property
+    def hours(self) -> Hours:
+        """The run's clock."""
+        return Hours(training=self.training, feed=self.feed)
+
+    @property
+    def bounds(self) -> Sequence[Bound]:
+        """The limits that the last growth goes towards."""
+        return self.targets[-1].bounds
+
+    @property
     def now(self) -> float:
         """Epochs that have passed."""
-        return self._hours.now(self.state.batches, self.compute.total - self._abandoned)
+        return self.hours.now(self.state.batches, self.compute.total - self._abandoned)
 
     def run(self) -> None:
         """From the seed to the trained network."""
         for stage, at in enumerate(self.growing.at):
-            self._train_until(at)
-            self.left(self.state)
-            self.state.spent = self.compute.total - self._abandoned
-            self.before.append(self.state.copied())
-            self._grow(stage, 1.0)
-        self._train_until(self.training.epochs)
+            self.train_until(at)
+            self.grow(stage)
+        self.train_until(self.training.epochs)
+
+    def grow(self, stage: int) -> None:
+        """One growth, from the end of the present stage."""
+        self.left(self.state)
+        self.state.spent = self.compute.total - self._abandoned
+        self.before.append(self.state.copied())
+        self._grow(stage, 1.0)
 
     def retry(self, tighter: float) -> None:
         """Again from the last state within limits `tighter` times what they are, in one growth."""
@@ -101,7 +113,7 @@ class Grower:
         self.steps = self.steps[: self.state.stage]
         self.before = self.before[: self.state.stage + 1]
         self._grow(len(self.growing.at) - 1, tighter)
-        self._train_until(self.training.epochs)
+        self.train_until(self.training.epochs)
 
     # --- one growth round
 
@@ -120,7 +132,8 @@ class Grower:
             self.watch(Note(text=f"growth {stage + 1}: {doubt}"))
         clock.lap("score")
         self.watch(Phase(name="select"))
-        bounds = [self._stage_bound(bound, stage, tighter) for bound in self.bounds]
+        target = self.targets[stage]
+        bounds = [self._stage_bound(bound, target.share, tighter) for bound in target.bounds]
         growth = self._planned(scores, bounds, stage)
         plan = growth.plan
         clock.lap("select")
@@ -169,38 +182,23 @@ class Grower:
         self.watch(step)
 
     def _planned(self, scores: Any, bounds: Sequence[Bound], stage: int) -> Growth:
-        """What to grow; the last plan is measured as a whole, and chosen again if it would miss a
-        limit. Where none keeps it, new layers are given up first.
-        """
-        layers, graph = getattr(scores, "layers", ()), self.state.graph
-        chosen, deep = affordable(layers, graph, bounds, self.growing.layers)
-        if self.growing.layers and not chosen:
-            why = "none was found" if not layers else f"{len(layers)} were found, too dear or vain"
-            self.watch(Note(text=f"growth {stage + 1}: no new layer came in: {why}"))
-        ranges = self.growing.ranges(stage, self._seed_widths)
-        step = self.growing.width_step
+        def told(text: str) -> None:
+            self.watch(Note(text=text))
 
-        def choose(graph: Graph, within: Sequence[Bound]) -> Plan:
-            return self.selector.select(scores, graph, within, step, ranges)
-
-        if stage < len(self.growing.at) - 1:
-            return Growth(layers=chosen, deep=deep, plan=choose(deep, bounds))
-        plan, holds = self._verified(partial(choose, deep), deep, bounds)
-        if chosen and not holds:
-            chosen, deep = (), graph
-            plan, _ = self._verified(partial(choose, deep), deep, bounds)
-        return Growth(layers=chosen, deep=deep, plan=plan)
-
-    def _verified(
-        self, choose: Callable[[Sequence[Bound]], Plan], graph: Graph, bounds: Sequence[Bound]
-    ) -> tuple[Plan, bool]:
-        return verified(
-            choose,
-            bounds,
-            {bound.meter.name: self._price(bound.meter, graph) for bound in bounds},
-            lambda plan: self.verify(graph.with_widths(plan.widths)),
-            lambda text: self.watch(Note(text=text)),
+        planner = Planner(
+            round=f"growth {stage + 1}",
+            selector=self.selector,
+            width_step=self.growing.width_step,
+            layers=self.growing.layers,
+            verify=self.verify,
+            price=self._price,
+            told=told,
         )
+        graph, product = self.state.graph, self.targets[stage].product
+        ranges = self.growing.ranges(stage, self._seed_widths)
+        if self.floors is not None:
+            ranges = raised(ranges, self.floors(bounds), graph)
+        return planner.growth(scores, graph, bounds, ranges, product)
 
     def _line_search(self, growth: Growth, batches: Any) -> list[tuple[float, float]]:
         """(factor, loss) for the silent growth and every factor."""
@@ -211,10 +209,10 @@ class Grower:
             tried.append((factor, loss if loss == loss else float("inf")))
         return tried
 
-    def _stage_bound(self, bound: Bound, stage: int, tighter: float) -> Bound:
-        """The bound of this stage: a fraction of the way from the seed's cost to the limit."""
+    def _stage_bound(self, bound: Bound, share: float, tighter: float) -> Bound:
+        """The bound of a stage: a share of the way from the seed's cost to the limit."""
         seed = self._seed_costs[bound.meter.name]
-        limit = seed + self.growing.stages[stage] * (bound.limit * tighter - seed)
+        limit = seed + share * (bound.limit * tighter - seed)
         return replace(bound, limit=self._floor(bound, limit))
 
     def _fits(self, graph: Graph, tighter: float) -> bool:
@@ -226,17 +224,20 @@ class Grower:
 
     # --- training
 
-    def _train_until(self, moment: float) -> None:
-        self.watch(Phase(name="train", detail=f"to epoch {moment:g} of {self.training.epochs}"))
-        each = self._hours.each(self.compute.macs_of(self.state.graph))
-        while (steps := self._hours.steps(self.now, moment, each, self.state.batches)) > 0:
+    def train_until(self, moment: float) -> None:
+        """Train until so many epochs have passed."""
+        self.watch(Phase(name="train", detail=f"to epoch {moment:g} of {self.training.epochs:g}"))
+        each = self.hours.each(self.compute.macs_of(self.state.graph))
+        while (steps := self.hours.steps(self.now, moment, each, self.state.batches)) > 0:
             self._train(steps, each)
 
     def _train(self, steps: int, each: float) -> None:
         """So many steps, each of which takes `each` epochs."""
         state, how, now, feed = self.state, self.training, self.now, self.feed
         began = time.perf_counter()
-        annealed_from = float(self.growing.at[-1]) if self.growing.at else 0.0
+        annealed_from = self.annealed_from
+        if annealed_from is None:
+            annealed_from = float(self.growing.at[-1]) if self.growing.at else 0.0
 
         def rate(number: int) -> float:
             return how.rate_at(now + (number + 0.5) * each, annealed_from)

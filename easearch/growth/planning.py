@@ -7,9 +7,10 @@ a channel that a new layer reads or writes is split there too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from functools import partial
+from typing import Any, overload
 
 from torch import nn
 from torch.optim import Optimizer
@@ -17,8 +18,14 @@ from torch.optim import Optimizer
 from easearch.errors import DeviceError, GraphError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
+from easearch.growth.verifying import verified
 from easearch.moves import Candidate, Plan
-from easearch.roles import Bound
+from easearch.roles import Bound, Meter, Ranges, Selector
+
+Verify = Callable[[Graph, Sequence[Bound]], Mapping[str, float]]
+"""Measures a network as a whole before it is trained: meter name -> measured cost over limit (1:
+just met).
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,3 +99,57 @@ def affordable(
             chosen.append(one)
             deep = deeper
     return tuple(chosen), deep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Makes the growth of one round from its scores."""
+
+    round: str
+    """What the round is called: `growth 1`."""
+    selector: Selector
+    width_step: int
+    layers: int
+    """New layers at most."""
+    verify: Verify
+    price: Callable[[Meter, Graph], float]
+    told: Callable[[str], object]
+
+    def growth(
+        self,
+        scores: Any,
+        graph: Graph,
+        bounds: Sequence[Bound],
+        ranges: Ranges,
+        product: bool,
+    ) -> Growth:
+        """What to grow; a plan of a network that will be delivered is measured as a whole, and
+        chosen again if it would miss a limit. Where none keeps it, new layers are given up first.
+        """
+        layers = getattr(scores, "layers", ())
+        chosen, deep = affordable(layers, graph, bounds, self.layers)
+        if self.layers and not chosen:
+            why = "none was found" if not layers else f"{len(layers)} were found, too dear or vain"
+            self.told(f"{self.round}: no new layer came in: {why}")
+
+        def choose(graph: Graph, within: Sequence[Bound]) -> Plan:
+            return self.selector.select(scores, graph, within, self.width_step, ranges)
+
+        if not product:
+            return Growth(layers=chosen, deep=deep, plan=choose(deep, bounds))
+        plan, holds = self._verified(partial(choose, deep), deep, bounds)
+        if chosen and not holds:
+            chosen, deep = (), graph
+            plan, _ = self._verified(partial(choose, deep), deep, bounds)
+        return Growth(layers=chosen, deep=deep, plan=plan)
+
+    def _verified(
+        self, choose: Callable[[Sequence[Bound]], Plan], graph: Graph, bounds: Sequence[Bound]
+    ) -> tuple[Plan, bool]:
+        return verified(
+            choose,
+            bounds,
+            {bound.meter.name: self.price(bound.meter, graph) for bound in bounds},
+            lambda plan: self.verify(graph.with_widths(plan.widths), bounds),
+            self.told,
+        )

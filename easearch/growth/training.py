@@ -65,7 +65,7 @@ class Training:
         warmup: epochs of linear increase at the very beginning.
     """
 
-    epochs: int
+    epochs: float
     compute: float | None = None
     rate: float
     momentum: float = 0.9

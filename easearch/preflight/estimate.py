@@ -6,8 +6,9 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from easearch.growth.compute import Compute
 from easearch.growth.surgery import apply, resize
 from easearch.growth.training import RECALIBRATED
 from easearch.moves import Candidate
+from easearch.preflight.reach import stops
 from easearch.preflight.ready import Ready
 from easearch.preflight.timing import (
     Pace,
@@ -84,22 +86,23 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
     ]
     scores = [one for one, _ in found]
     selection, surgery = _grown(ready, found[0][1])
-    last = models[len(stages)]
+    last, networks = models[len(stages)], len(ready.points)
+    passes = run.passes(scores)
     seconds = {
         "load": ready.loaded,
-        "training": run.trained(paces),
-        "validation": run.looked(paces),
+        "training": run.trained(paces, passes),
+        "validation": run.looked(paces, passes),
         "scoring": run.scored(scores, "seconds"),
         "selection": selection * len(stages),
         "line search": run.searched(paces) + surgery * run.tries * len(stages),
-        "export, certificate": _exported(ready, last) + _timed(ready, run.graphs[-1]),
+        "export, certificate": networks * (_exported(ready, last) + _timed(ready, run.graphs[-1])),
     }
     return Estimate(
         seconds=seconds,
         memory_mb=max(
             step_peak_mb(last, ready.feed, ready.training), *(one.peak_mb for one in scores)
         ),
-        compute=run.compute(scores),
+        compute=run.compute(scores, passes),
         device=torch.cuda.get_device_name() if ready.device == "cuda" else "cpu",
         cores=_cores(),
         threads=torch.get_num_threads(),
@@ -116,28 +119,46 @@ class _Run:
         self.ready = ready
         self.graphs = [ready.state.graph, *stages]
         self.macs = [float(Compute.macs_of(graph)) for graph in self.graphs]
-        ends = [*ready.growing.at, ready.training.epochs]
-        self.epochs = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-        if ready.training.compute is not None:
-            whole = ready.training.compute / ready.training.epochs / (3 * ready.feed.samples)
-            self.epochs = [e * whole / m for e, m in zip(self.epochs, self.macs, strict=True)]
         self.tries = len(ready.growing.line_search) + 1
+        self.networks = len(ready.points)
+        """Those that are delivered: of a front all but the seed."""
+
+    def passes(self, scores: Sequence[Scored]) -> list[float]:
+        """Over the training samples, by each network."""
+        how, at = self.ready.training, self.ready.growing.at
+        if how.compute is None:
+            return [end - start for start, end in zip([0, *at], [*at, how.epochs], strict=True)]
+        trunk = self.ready.recipe.front.trunk if self.networks > 1 else 1.0
+        ends = [*(moment / how.epochs for moment in at), trunk]
+        work = [s + t for s, t in zip(self._scorings(scores), self._searches(), strict=True)]
+        spent, found = 0.0, []
+        for end, growth in zip(ends, [*work, 0.0], strict=True):
+            found.append(max(end * how.compute - spent, 0.0))
+            spent += found[-1] + growth
+        if self.networks > 1:
+            each = max(how.compute - spent, 0.0) / sum(self.macs[1:])
+            found = [
+                found[0],
+                *(f + each * m for f, m in zip(found[1:], self.macs[1:], strict=True)),
+            ]
+        step = 3 * self.ready.feed.samples
+        return [one / (step * macs) for one, macs in zip(found, self.macs, strict=True)]
 
     def model(self, number: int) -> nn.Module:
         """The network after so many growths; in its channels stands what the seed's hold."""
         state = self.ready.state
         return resize(state.model, state.graph, self.graphs[number].widths)
 
-    def trained(self, paces: Sequence[Pace]) -> float:
+    def trained(self, paces: Sequence[Pace], passes: Sequence[float]) -> float:
         steps = self.ready.feed.steps
-        return sum(e * steps * t for e, t in zip(self.epochs, self._at(paces, "step"), strict=True))
+        return sum(e * steps * t for e, t in zip(passes, self._at(paces, "step"), strict=True))
 
-    def looked(self, paces: Sequence[Pace]) -> float:
-        """After every epoch at the validation part, at the end at the test part."""
+    def looked(self, paces: Sequence[Pace], passes: Sequence[float]) -> float:
+        """After every pass at the validation part, of what is delivered at the test part."""
         data = self.ready.data
         each = self._at(paces, "validated")
-        seen = sum(e * t for e, t in zip(self.epochs, each, strict=True))
-        return seen * len(data.validation) + each[-1] * len(data.test)
+        seen = sum(e * t for e, t in zip(passes, each, strict=True))
+        return seen * len(data.validation) + sum(each[-self.networks :]) * len(data.test)
 
     def searched(self, paces: Sequence[Pace]) -> float:
         """The line search, the running statistics measured anew, and one look more."""
@@ -147,18 +168,25 @@ class _Run:
     def scored(self, scores: Sequence[Scored], what: str) -> float:
         return sum(self._at(scores, what)[:-1])
 
-    def compute(self, scores: Sequence[Scored]) -> dict[str, float]:
+    def compute(self, scores: Sequence[Scored], passes: Sequence[float]) -> dict[str, float]:
         """As a run counts it: a training step is three forward passes."""
-        samples, images = self.ready.feed.samples, self.ready.feed.searching(0).samples
-        training = sum(3 * e * samples * m for e, m in zip(self.epochs, self.macs, strict=True))
-        before, after = self.macs[:-1], self.macs[1:]
+        samples = self.ready.feed.samples
+        training = sum(3 * e * samples * m for e, m in zip(passes, self.macs, strict=True))
+        scoring, search = sum(self._scorings(scores)), sum(self._searches())
+        return Compute(training=training, scoring=scoring, search=search).as_dict()
+
+    def _scorings(self, scores: Sequence[Scored]) -> list[float]:
+        """Multiply-adds of every growth's scoring."""
+        return self._at(scores, "work")[:-1]
+
+    def _searches(self) -> list[float]:
+        """Multiply-adds of every growth's line search, and of measuring the statistics anew."""
+        images = self.ready.feed.searching(0).samples
         again = min(self.ready.feed.scoring(0).samples, RECALIBRATED)
-        search = sum(
-            (b + (self.tries - 1) * a) * images + a * again
-            for b, a in zip(before, after, strict=True)
-        )
-        parts = Compute(training=training, scoring=self.scored(scores, "work"), search=search)
-        return parts.as_dict()
+        return [
+            (before + (self.tries - 1) * after) * images + after * again
+            for before, after in pairwise(self.macs)
+        ]
 
     def _at(self, measured: Sequence[Pace] | Sequence[Scored], what: str) -> list[float]:
         known = [one.macs for one in measured]
@@ -168,12 +196,9 @@ class _Run:
 
 def _grown(ready: Ready, candidates: Sequence[Candidate]) -> tuple[float, float]:
     """Seconds of the first growth's selection and of its surgery."""
-    graph, first = ready.state.graph, ready.growing.stages[0]
+    graph = ready.state.graph
     chosen = selector(ready.recipe.growth.selector)
-    bounds = [
-        replace(b, limit=r.own + first * (b.limit - r.own))
-        for b, r in zip(ready.bounds, ready.reaches, strict=True)
-    ]
+    bounds = stops(graph, ready.targets[0])
     growing = ready.growing
     ranges = growing.ranges(0, graph.widths)
     selection, plan = clocked(

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from easearch.budget.quantities import Quantity
+from easearch.budget.slips import Reach
 from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher
 from easearch.preflight.estimate import Estimate, estimated
+from easearch.preflight.points import budgets_of, growths, reach_to
 from easearch.preflight.reach import filled
 from easearch.preflight.ready import Ready, make_ready, seeded
 from easearch.recipe import Recipe
@@ -30,6 +33,8 @@ AHEAD = 4.0
 class LimitPlan:
     """One limit: where the seed stands, what growth can reach, and where the run will end."""
 
+    network: int
+    """Of a front, which network it is for, from 1."""
     meter: str
     unit: str
     written: str
@@ -67,7 +72,11 @@ class Preflight:
     limits: tuple[LimitPlan, ...]
     groups: tuple[GroupPlan, ...]
     growths: tuple[float, ...]
-    """Epochs after which the network grows."""
+    """Epochs after which the network grows, in a front its trunk."""
+    networks: int
+    """How many are delivered."""
+    trunk: float | None
+    """Epochs after which the trunk of a front ends; None: no front."""
     width_step: int
     estimate: Estimate
     notes: tuple[str, ...]
@@ -89,7 +98,7 @@ class Preflight:
             upto = quantity(one.reach, one.unit)
             rows.append(
                 (
-                    one.meter,
+                    one.meter if self.trunk is None else f"{one.meter} of network {one.network}",
                     quantity(one.limit, one.unit),
                     quantity(one.seed, one.unit),
                     upto if one.reach_ends else f"{upto} and more",
@@ -127,14 +136,24 @@ class Preflight:
         takes = self.estimate
         cores = "1 core" if takes.cores == 1 else f"{takes.cores} cores"
         threads = "1 thread" if takes.threads == 1 else f"{takes.threads} threads"
-        times = "once" if len(self.growths) == 1 else f"{len(self.growths)} times"
-        epochs = ", ".join(f"{moment:.3g}" for moment in self.growths)
         return [
-            f"{self.name}: grown {times} (after epoch {epochs}) for {self.budget_device}, "
-            f"{self.precision}, in steps of {self.width_step} channels.",
+            self._schedule(),
             f"{free:,} of {of:,} channels can grow.",
             f"Estimated from a few steps on {takes.device} ({cores}, {threads}):",
         ]
+
+    def _schedule(self) -> str:
+        times = "once" if len(self.growths) == 1 else f"{len(self.growths)} times"
+        when = f"{times} (after epoch {', '.join(f'{moment:.3g}' for moment in self.growths)})"
+        where = f"{self.budget_device}, {self.precision}, in steps of {self.width_step} channels"
+        if self.trunk is None:
+            return f"{self.name}: grown {when} for {where}."
+        return (
+            f"{self.name}: a front of {self.networks} networks for {where}. The trunk grows "
+            f"{when} and ends at epoch {self.trunk:.3g}; a network of each of its sizes "
+            "is trained to the end. Epochs are shares of the compute: one of the uniform network "
+            "within the largest limits takes as much."
+        )
 
     def __str__(self) -> str:
         """The limits, the widths, what it takes, and notes."""
@@ -173,10 +192,10 @@ def plan(
     with seeded(chosen):
         ready = make_ready(chosen, told)
         told(Phase(name="fill", detail="widths that the limits allow"))
-        stages = filled(ready.state.graph, ready.growing, ready.bounds)
+        stages = filled(ready.state.graph, ready.growing, ready.targets)
         told(Phase(name="time", detail="a few steps"))
         takes = estimated(ready, stages)
-        limits = _limits(ready, stages[-1])
+        limits = _limits(ready, stages)
     return Preflight(
         name=chosen.name,
         budget_device=ready.budget.device,
@@ -184,6 +203,8 @@ def plan(
         limits=limits,
         groups=_groups(ready, stages[-1]),
         growths=ready.growing.at,
+        networks=len(ready.points),
+        trunk=chosen.front.trunk * ready.training.epochs if len(ready.points) > 1 else None,
         width_step=ready.growing.width_step,
         estimate=takes,
         notes=(*ready.notes, *_not_foreseen(ready, takes), *_busy(takes)),
@@ -215,20 +236,29 @@ def _busy(takes: Estimate) -> list[str]:
     ]
 
 
-def _limits(ready: Ready, final: Graph) -> tuple[LimitPlan, ...]:
-    ends = [bound.meter.cost(final).total for bound in ready.bounds]
-    shares = [end / bound.limit for end, bound in zip(ends, ready.bounds, strict=True)]
-    fullest = ready.bounds[max(range(len(shares)), key=shares.__getitem__)]
-    return tuple(_limit(ready, number, end, fullest) for number, end in enumerate(ends))
+def _limits(ready: Ready, stages: Sequence[Graph]) -> tuple[LimitPlan, ...]:
+    """Those of every network, the smallest first."""
+    budgets, count = budgets_of(ready.recipe), len(ready.points)
+    found = []
+    for number, (bounds, budget) in enumerate(zip(ready.points, budgets, strict=True)):
+        network = stages[growths(number, count, len(stages)) - 1]
+        ends = [bound.meter.cost(network).total for bound in bounds]
+        shares = [end / bound.limit for end, bound in zip(ends, bounds, strict=True)]
+        fullest = bounds[max(range(len(shares)), key=shares.__getitem__)]
+        for bound, reach, end in zip(bounds, ready.reaches, ends, strict=True):
+            there = reach_to(reach, number, count)
+            written = budget.quantities[bound.meter.name]
+            found.append(_limit(number + 1, bound, there, written, end, fullest))
+    return tuple(found)
 
 
-def _limit(ready: Ready, number: int, end: float, fullest: Bound) -> LimitPlan:
-    bound, reach = ready.bounds[number], ready.reaches[number]
-    name = bound.meter.name
-    written = ready.budget.quantities[name]
+def _limit(
+    network: int, bound: Bound, reach: Reach, written: Quantity, end: float, fullest: Bound
+) -> LimitPlan:
     top, ends = reach.climbed(AHEAD * bound.limit)
     return LimitPlan(
-        meter=name,
+        network=network,
+        meter=bound.meter.name,
         unit=bound.meter.unit,
         written=f"{written.key}: {written.text}",
         limit=bound.limit,

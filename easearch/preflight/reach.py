@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from easearch.budget.quantities import spelled
 from easearch.budget.slips import Reach
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.growth.growing import Growing
+from easearch.growth.targets import Target
 from easearch.roles import Bound, Range
 from easearch.selection.options import stride
 
@@ -54,30 +56,48 @@ def check_floors(graph: Graph, growing: Growing, bounds: Sequence[Bound]) -> Non
             )
 
 
-def filled(graph: Graph, growing: Growing, bounds: Sequence[Bound]) -> tuple[Graph, ...]:
-    """The network after each growth if widths grew alike until a limit is met, stage by stage.
+def filled(graph: Graph, growing: Growing, targets: Sequence[Target]) -> tuple[Graph, ...]:
+    """The network after each growth if widths grew alike until a limit is met, growth by growth.
 
     What growth will choose is another reshaping at about the same cost.
     """
-    seed = [bound.meter.cost(graph).total for bound in bounds]
     found = [graph]
-    for number, stage in enumerate(growing.stages):
-        stops = [own + stage * (b.limit - own) for own, b in zip(seed, bounds, strict=True)]
+    for number, target in enumerate(targets):
         wanted = growing.ranges(number, graph.widths)
-        found.append(_grown(found[-1], graph, growing, bounds, stops, wanted))
+        found.append(_grown(found[-1], graph, growing, stops(graph, target), wanted))
     return tuple(found[1:])
 
 
-def unreachable(bound: Bound, reach: Reach) -> str | None:
-    """The sentence on a limit that no growth of the recipe can fill; None for one that it can."""
+def stops(graph: Graph, target: Target) -> tuple[Bound, ...]:
+    """The limits at which a growth ends, its share of the way from the seed's cost."""
+    own = [bound.meter.cost(graph).total for bound in target.bounds]
+    return tuple(
+        replace(b, limit=o + target.share * (b.limit - o))
+        for b, o in zip(target.bounds, own, strict=True)
+    )
+
+
+def unreachable(bound: Bound, reach: Reach, *, front: bool = False) -> str | None:
+    """The sentence on a limit that no growth of the recipe can fill; None for one that it can.
+
+    Args:
+        bound: the limit.
+        reach: what the growths that lead to it can cost.
+        front: whether other limits follow or came before.
+    """
     if reach.at_least(bound.limit):
         return None
     top, _ = reach.climbed(bound.limit)
     name, unit = bound.meter.name, bound.meter.unit
+    number = len(reach.graphs) - 1
+    reached = "the growths of this recipe reach"
+    if front:
+        reached = f"growth {number} of this front reaches"
+    advice = "put a limit before it" if front else "add stages"
     return (
-        f"growth cannot fill the limit {name} {spelled(bound.limit, unit, 3)}: the growths of "
-        f"this recipe reach {spelled(top, unit, 3)} at most, because a growth at most doubles a "
-        "group of channels; add stages or begin with a wider seed"
+        f"growth cannot fill the limit {name} {spelled(bound.limit, unit, 3)}: {reached} "
+        f"{spelled(top, unit, 3)} at most, because a growth at most doubles a group of channels; "
+        f"{advice} or begin with a wider seed"
     )
 
 
@@ -126,14 +146,13 @@ def _grown(
     seed: Graph,
     growing: Growing,
     bounds: Sequence[Bound],
-    stops: Sequence[float],
     wanted: Mapping[str, Range],
 ) -> Graph:
-    """The widths of `now` times one factor, as large as the stops allow, and what room is left."""
+    """The widths of `now` times one factor, as large as the bounds allow, and what room is left."""
 
     def keeps(graph: Graph) -> bool:
         # One after the other: a limit that is cheap to price spares the dear ones.
-        return all(b.meter.cost(graph).total <= s for b, s in zip(bounds, stops, strict=True))
+        return all(bound.meter.cost(graph).total <= bound.limit for bound in bounds)
 
     best, low, high = now, 1.0, 2.0
     caps = _widths(now, high, growing, wanted)

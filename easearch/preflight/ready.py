@@ -19,12 +19,14 @@ from easearch.graph import Graph
 from easearch.growth.events import Note, Phase, Watcher
 from easearch.growth.growing import Growing
 from easearch.growth.state import State, begin
+from easearch.growth.targets import Target, towards
 from easearch.growth.training import Training
-from easearch.preflight.reach import check_floors, unreachable, widest
+from easearch.preflight.points import beyond, budgets_of, priced
+from easearch.preflight.reach import check_floors, widest
+from easearch.preflight.schedule import growing_of, of_front, training_of
 from easearch.recipe import Recipe
 from easearch.roles import Bound, Meter
 from easearch.seed import Seed, own_factory, seed_of
-from easearch.selection import resolved
 
 REPORTED = ("latency", "macs", "params", "memory")
 """Meters whose numbers a run tells, whether or not they have a limit."""
@@ -46,16 +48,32 @@ class Ready:
     training: Training
     growing: Growing
     budget: Budget
-    bounds: Sequence[Bound]
+    """Its limits are those of the largest network."""
+    points: tuple[tuple[Bound, ...], ...]
+    """The limits of every network that the run delivers, smallest first; one, unless the recipe
+    asks for a front. The meters are the same in each, in the same order.
+    """
     meters: Sequence[Meter]
     """The bounds' own first, then the others that are reported."""
     reaches: Sequence[Reach]
-    """A reach a bound."""
+    """A reach a bound of the largest network."""
     notes: Sequence[str]
     started: float
     """`time.perf_counter()` when it began to be made ready."""
     loaded: float
     """Seconds until the data were there and the seed was built."""
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The limits of the largest network, of the only one where there is no front."""
+        return self.points[-1]
+
+    @property
+    def targets(self) -> list[Target]:
+        """What every growth goes towards: in a front the limits of one network after another."""
+        if len(self.points) > 1:
+            return [Target(bounds=bounds) for bounds in self.points]
+        return towards(self.bounds, self.growing.stages)
 
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
@@ -77,35 +95,36 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     sample = torch.zeros(1, *data.shape)
     model = seed.build()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = _training(recipe)
+    training = training_of(recipe)
     state = begin(model, sample.to(device), training)
     loaded = time.perf_counter() - started
-    budget = Budget(
-        dict(recipe.budget.limits), recipe.budget.device, precision=recipe.budget.precision
-    )
-    growing = _growing(recipe, state.graph, budget, watch)
+    feed = DataFeed(dataset=data, recipe=recipe, device=device)
+    budgets = budgets_of(recipe)
+    growing = growing_of(recipe, state.graph, _width_step(recipe, budgets[-1], watch))
     wider = widest(state.graph, growing)
     watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
-    bounds = budget.bounds(state.graph, wider)
-    check_floors(state.graph, growing, bounds)
-    reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in bounds]
-    meters, untold = _meters(recipe, bounds, state.graph)
-    beyond = [unreachable(bound, reach) for bound, reach in zip(bounds, reaches, strict=True)]
-    notes = [note for note in (*beyond, *untold) if note is not None]
+    points = priced(budgets, state.graph, wider)
+    if len(points) > 1:
+        watch(Phase(name="measure", detail="uniform networks within the limits"))
+        growing, training = of_front(recipe, state.graph, points, growing, training, feed.samples)
+    check_floors(state.graph, growing, points[-1])
+    reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
+    meters, untold = _meters(recipe, points[-1], state.graph)
+    notes = [*beyond(points, reaches), *untold]
     for note in notes:
         watch(Note(text=note))
     return Ready(
         recipe=recipe,
         device=device,
         data=data,
-        feed=DataFeed(dataset=data, recipe=recipe, device=device),
+        feed=feed,
         sample=sample,
         seed=seed,
         state=state,
         training=training,
         growing=growing,
-        budget=budget,
-        bounds=bounds,
+        budget=budgets[-1],
+        points=points,
         meters=meters,
         reaches=reaches,
         notes=notes,
@@ -128,42 +147,12 @@ def seeded(recipe: Recipe) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _training(recipe: Recipe) -> Training:
-    part = recipe.training
-    return Training(
-        epochs=part.epochs,
-        compute=part.compute,
-        rate=part.rate,
-        momentum=part.momentum,
-        weight_decay=part.weight_decay,
-        label_smoothing=part.label_smoothing,
-        warmup=part.warmup,
-    )
-
-
-def _growing(recipe: Recipe, graph: Graph, budget: Budget, watch: Watcher) -> Growing:
-    part, epochs = recipe.growth, recipe.training.epochs
-    at: tuple[float, ...] = tuple(max(round(moment * epochs), 1) for moment in part.at)
-    if recipe.training.compute is not None:
-        at = tuple(moment * epochs for moment in part.at)
-    if len(set(at)) < len(at) or at[-1] >= epochs:
-        raise RecipeError(
-            "growth.at: expected moments in different epochs before the last, got "
-            f"{list(part.at)} of {epochs} epochs, that is epochs {list(at)}; "
-            "train longer or grow less often"
-        )
-    step = part.width_step
-    if step is None:
-        watch(Phase(name="measure", detail="the step of widths"))
-        step = budget.step()
-    return Growing(
-        stages=part.stages,
-        at=at,
-        line_search=part.line_search,
-        width_step=step,
-        widths=resolved({name: one.range for name, one in part.widths.items()}, graph),
-        layers=part.layers,
-    )
+def _width_step(recipe: Recipe, budget: Budget, watch: Watcher) -> int:
+    """The recipe's, or the device's."""
+    if recipe.growth.width_step is not None:
+        return recipe.growth.width_step
+    watch(Phase(name="measure", detail="the step of widths"))
+    return budget.step()
 
 
 def _meters(recipe: Recipe, bounds: Sequence[Bound], graph: Graph) -> tuple[list[Meter], list[str]]:

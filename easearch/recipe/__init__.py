@@ -4,8 +4,8 @@ Whatever is wrong with a file comes out as one `RecipeError` sentence: the file,
 the key, what was expected, what came, and the nearest known name.
 """
 
+from easearch.recipe.limits import BudgetPart, FrontPart
 from easearch.recipe.parts import (
-    BudgetPart,
     Choice,
     DataPart,
     GrowthPart,
@@ -22,6 +22,7 @@ __all__ = [
     "BudgetPart",
     "Choice",
     "DataPart",
+    "FrontPart",
     "GrowthPart",
     "Limit",
     "ModelPart",

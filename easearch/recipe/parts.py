@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from easearch.errors import BudgetError, EasearchError
+from easearch.errors import BudgetError
 from easearch.factories import FORM, is_import_path
 from easearch.recipe.scored import checked_criterion, name_and_options, offers_layers
-from easearch.recipe.section import Limit, Number, Part, Whole, fault, known
+from easearch.recipe.section import Number, Part, Whole, fault, increasing, known
 from easearch.roles import Range
 
 
@@ -34,6 +32,12 @@ class DataPart(Part):
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="1 grey, 3 colour; None: the data set's own"
+    )
+    images: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="training images to make do with, those held out among them: drawn class by "
+        "class, the same for every seed. None: all",
     )
 
     @field_validator("name")
@@ -79,42 +83,6 @@ class ModelPart(Part):
                 build(self.name, **self.arguments)
         except (ValueError, TypeError) as error:
             raise fault(str(error), "arguments") from None
-        return self
-
-
-class BudgetPart(Part):
-    """What the grown network may cost, and where."""
-
-    device: str = Field(default="host", description="where they hold; `host`: this machine")
-    precision: Literal["fp32", "int8"] = Field(
-        default="fp32",
-        description="numbers that the exported network computes with; int8: quantized, calibrated "
-        "on training images",
-    )
-    limits: dict[str, Limit] = Field(
-        min_length=1,
-        description="meter -> hard limit: `latency_ms: 0.4`, `latency: '0.4 ms'`, or relative to "
-        "the seed, `latency: '2.5x'`, so that the recipe runs on any host",
-    )
-
-    @model_validator(mode="after")
-    def _check_limits(self) -> Self:
-        from easearch.budget import Budget
-        from easearch.budget.devices import check_device
-
-        try:
-            check_device(self.device)
-        except EasearchError as error:
-            raise fault(str(error), "device") from None
-        for key, limit in self.limits.items():
-            try:
-                Budget({key: limit}, device=self.device)
-            except BudgetError as error:
-                raise fault(str(error).removeprefix(f"{key}: "), f"limits.{key}") from None
-        try:
-            Budget(self.limits, device=self.device)
-        except BudgetError as error:
-            raise fault(str(error), "limits") from None
         return self
 
 
@@ -179,6 +147,13 @@ class GrowthPart(Part):
         description="training images that score channels; more are better and slower: directions "
         "found on few of them are noise. auto: as many as it takes for them not to be",
     )
+    even: Number = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="floor of every group, from the seed's width (0) to that of the uniform "
+        "network within the same limits (1): the criterion chooses where what is left goes",
+    )
     layers: Whole = Field(
         default=0, ge=0, description="new layers a growth at most, of a criterion that finds some"
     )
@@ -222,10 +197,10 @@ class GrowthPart(Part):
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
-        if not _increasing(self.stages) or self.stages[0] <= 0 or self.stages[-1] != 1.0:
+        if not increasing(self.stages) or self.stages[0] <= 0 or self.stages[-1] != 1.0:
             wanted = "expected increasing fractions above 0 that end in 1.0"
             raise fault(f"{wanted}, got {list(self.stages)}", "stages")
-        if not _increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
+        if not increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
             raise fault(f"expected increasing fractions between 0 and 1, got {list(self.at)}", "at")
         if len(self.at) != len(self.stages):
             wanted = f"expected {len(self.stages)} moments, one a stage"
@@ -292,7 +267,3 @@ def seed_arguments(name: str) -> tuple[str, ...]:
     from easearch.models import SEEDS
 
     return tuple(inspect.signature(SEEDS[name]).parameters)
-
-
-def _increasing(values: Sequence[float]) -> bool:
-    return all(a < b for a, b in pairwise(values))

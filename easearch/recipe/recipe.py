@@ -12,8 +12,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from easearch.errors import RecipeError, nearest
+from easearch.recipe.limits import BudgetPart, FrontPart, check_front
 from easearch.recipe.parts import (
-    BudgetPart,
     Choice,
     DataPart,
     GrowthPart,
@@ -38,6 +38,9 @@ class Recipe(Part):
     budget: BudgetPart = Field(description="limits on a device")
     growth: GrowthPart = Field(default_factory=GrowthPart, description="when and how to grow")
     training: TrainingPart = Field(description="schedule of the training")
+    front: FrontPart = Field(
+        default_factory=FrontPart, description="compute of a run of several limits"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to train; auto: CUDA where there is one"
     )
@@ -50,6 +53,11 @@ class Recipe(Part):
     evidence: str | None = Field(
         default=None, description="file of baselines for the report, relative to the recipe"
     )
+
+    @model_validator(mode="after")
+    def _check_front(self) -> Self:
+        check_front(self.front, self.budget.points)
+        return self
 
     @model_validator(mode="after")
     def _check_sweep(self) -> Self:

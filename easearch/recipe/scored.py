@@ -64,9 +64,13 @@ def options_of(name: str) -> dict[str, Any]:
         hints = {one: hint for kind in _kinds(CRITERIA[name]()) for one, hint in kind.items()}
     except TypeError:  # it cannot be made without options
         hints = {}
-    if any(one.kind is one.VAR_KEYWORD for one in taken):  # handed on to the criterion within
-        return hints
-    return {one.name: hints.get(one.name) for one in taken}
+    if inspect.isfunction(CRITERIA[name]):
+        hints |= typing.get_type_hints(CRITERIA[name])
+    named = {one.name: hints.get(one.name) for one in taken if one.kind is not one.VAR_KEYWORD}
+    if len(named) < len(taken):  # the rest is handed on to the criterion within
+        rest = hints.keys() - {"return"} - {one.name for one in taken}
+        return {**named, **{key: hints[key] for key in hints if key in rest}}
+    return named
 
 
 def offers_layers(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -24,6 +25,11 @@ def known(kind: str, name: str, names: Iterable[str], place: str = "") -> str:
     return name
 
 
+def increasing(values: Sequence[float]) -> bool:
+    """Whether every value is above the one before it."""
+    return all(a < b for a, b in pairwise(values))
+
+
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise fault(f"expected a number, got {str(value).lower()}")
@@ -33,7 +39,8 @@ def _no_bool(value: Any) -> Any:
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, BeforeValidator(_no_bool)]
 """Not strict: YAML 1.1 reads `1e-3` as text."""
-Limit = Annotated[float | int | str, BeforeValidator(_no_bool)]
+Limit = float | int | str
+"""What a network may cost, as a recipe writes it: `0.4`, `"0.4 ms"`, `"2.5x"`."""
 
 
 class Part(BaseModel):

@@ -27,6 +27,14 @@ from easearch.scoring.scores import Scores
 from easearch.scoring.shuffled import Shuffled
 from easearch.scoring.splitting import Splitting
 
+
+def _shuffled(of: str = "unit", seed: int = 0, **options: Any) -> Shuffled:
+    """The placebo of the criterion `of`, which gets the options."""
+    if of == "shuffled" or of not in CRITERIA:
+        raise ScoringError(f"there is no criterion '{of}' to shuffle; {nearest(of, CRITERIA)}")
+    return Shuffled(of=CRITERIA[of](**options), seed=seed)
+
+
 CRITERIA: dict[str, Callable[..., Criterion]] = {
     "unit": Splitting,
     "unit-signed": partial(Splitting, c=3.0),
@@ -39,9 +47,7 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
     "mixed": Mixed,
     "firefly": Firefly,
     "random": Random,
-    "shuffled": lambda of="unit", seed=0, **options: Shuffled(
-        of=CRITERIA[of](**options), seed=seed
-    ),
+    "shuffled": _shuffled,
 }
 """A criterion's name -> how it is made: `CRITERIA["unit"](step=0.02)`."""
 

@@ -15,7 +15,7 @@ from easearch.sweeps.figure import draw_front
 from easearch.sweeps.folder import keep_best, write_json
 from easearch.sweeps.results import SweepResult
 from easearch.sweeps.sampling import sample
-from easearch.sweeps.trials import Outcome, results_of, run_trial, store
+from easearch.sweeps.trials import Outcome, refuse_front, results_of, run_trial, store
 
 DATABASE = "study.db"
 
@@ -31,9 +31,11 @@ def sweep(
     `front.svg` and `front.json` show all.
 
     Raises:
-        RecipeError: the recipe names no field to sweep, or `out` holds the study of another recipe.
+        RecipeError: the recipe names no field to sweep, or asks for a front, or `out` holds the
+            study of another recipe.
     """
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    refuse_front(base)
     if not base.sweep:
         raise RecipeError(
             f"{base.name}: sweep: names no field; say for example "

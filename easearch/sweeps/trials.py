@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from easearch.errors import RecipeError
 from easearch.growth.events import Watcher
 from easearch.recipe import Recipe
 from easearch.sweeps.folder import trial_folder
@@ -49,6 +50,21 @@ class Outcome:
     feasible: bool
 
 
+def refuse_front(recipe: Recipe) -> None:
+    """Refuse a recipe of several limits: a trial is one network.
+
+    Raises:
+        RecipeError: with what to write instead.
+    """
+    for key, said in recipe.budget.limits.items():
+        if isinstance(said, tuple):
+            raise RecipeError(
+                f"{recipe.name}: budget.limits.{key}: expected one limit, because a sweep compares "
+                f"single networks, got a list, {list(said)}; sweep at one of them "
+                f"({key}: {said[-1]}), and put what it finds into the recipe of the front"
+            )
+
+
 def run_trial(
     base: Recipe, number: int, values: Mapping[str, Any], folder: Path, watch: Watcher
 ) -> Outcome:
@@ -56,6 +72,7 @@ def run_trial(
     from easearch.run import grow
 
     recipe = base.changed({**values, "sweep": {}})
+    refuse_front(recipe)
     out = trial_folder(folder, number)
     try:
         return _outcome(grow(recipe, out, watch=watch))

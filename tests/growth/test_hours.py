@@ -20,6 +20,7 @@ from easearch.growth.hours import Hours
 from easearch.growth.loop import Grower, Growing
 from easearch.growth.state import begin
 from easearch.growth.stream import step_compute, stream
+from easearch.growth.targets import towards
 from easearch.growth.training import Training
 from easearch.roles import Batches, Bound
 from easearch.scoring import criterion
@@ -81,12 +82,12 @@ def ran(passes: float, at: Sequence[float] = (0.9, 1.7)) -> Ran:
         feed=feed,
         criterion=criterion("random"),
         selector=selector("greedy"),
-        bounds=[Bound(meter=macs, limit=2.0 * macs.cost(graph).total)],
+        targets=towards([Bound(meter=macs, limit=2.0 * macs.cost(graph).total)], (0.5, 1.0)),
         meters=[macs],
         training=training,
         growing=Growing(stages=(0.5, 1.0), at=tuple(at), line_search=(1.0,), width_step=2),
         watch=watch,
-        verify=lambda graph: {},
+        verify=lambda graph, bounds: {},
         left=lambda state: None,
     )
     found.grower.run()

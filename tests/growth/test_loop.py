@@ -18,6 +18,7 @@ from easearch.graph import Graph
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
 from easearch.growth.loop import Grower, Growing
 from easearch.growth.state import State, begin
+from easearch.growth.targets import towards
 from easearch.growth.training import Training, evaluate
 from easearch.moves import Candidate, Plan
 from easearch.roles import Batches, Bound, Ranges
@@ -76,7 +77,7 @@ class Verdict:
     says: tuple[float, ...] = ()
     seen: list[dict[str, int]] = field(default_factory=list)
 
-    def __call__(self, graph: Graph) -> Mapping[str, float]:
+    def __call__(self, graph: Graph, bounds: Sequence[Bound]) -> Mapping[str, float]:
         self.seen.append(graph.widths)
         left = self.says[len(self.seen) - 1 :]
         return {"macs": left[0] if left else 0.99, "params": 0.5}
@@ -123,7 +124,7 @@ def told(how: str = "unit", name: str = "tied", verdict: Verdict | None = None) 
         feed=Parts(),
         criterion=criterion(how),
         selector=chosen,
-        bounds=bounds,
+        targets=towards(bounds, STAGES),
         meters=[*meters, find_meter("memory")],
         training=training,
         growing=Growing(stages=STAGES, at=AT, line_search=(2.0, 1.0, 0.5), width_step=2),
@@ -437,7 +438,7 @@ def test_a_layer_that_measures_too_dear_is_given_up() -> None:
     grower.criterion, grower.growing = Deepener(), replace(grower.growing, layers=1)
     deep: list[bool] = []
 
-    def verify(graph: Graph) -> Mapping[str, float]:
+    def verify(graph: Graph, bounds: Sequence[Bound]) -> Mapping[str, float]:
         # Those of the first growth stay; what the last adds makes it too dear.
         more = len(graph.channel_groups) > len(grower.before[-1].graph.channel_groups)
         deep.append(more)

@@ -17,7 +17,7 @@ FLOORS = (
     {"growth", "budget", "selection"},
     {"scoring", "exporting"},
     {"recipe", "reporting", "feed", "record"},
-    {"run", "assembly", "preflight", "seed"},
+    {"run", "front", "assembly", "preflight", "seed"},
     {"sweeps", "comparing"},
     {"cli"},
 )

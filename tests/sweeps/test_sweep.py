@@ -13,6 +13,7 @@ from easearch.growth.events import Event, Note
 from easearch.recipe import Recipe
 from easearch.sweeps import SweepResult, sweep
 from easearch.sweeps.folder import HEAVY
+from easearch.sweeps.trials import run_trial
 
 CONTENT: dict[str, Any] = {
     "name": "tiny",
@@ -119,3 +120,14 @@ def test_what_cannot_be_swept_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="other files in it"):
         sweep(tiny(), 1, tmp_path / "mine")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_front_is_refused_at_once_and_as_a_trial(tmp_path: Path) -> None:
+    """A sweep compares single networks."""
+    front = ["2x", "3x"]
+    said = r"budget.limits.macs: expected one limit.* got a list, \['2x', '3x'\]; .*macs: 3x"
+    with pytest.raises(RecipeError, match=said):
+        sweep(tiny(budget={"limits": {"macs": front}}), 1, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(RecipeError, match=said):
+        run_trial(tiny(), 0, {"budget.limits.macs": front}, tmp_path, lambda event: None)

@@ -11,10 +11,11 @@ import torch
 
 import easearch as ea
 from easearch.budget import Latency, find_meter
-from easearch.comparing import widest as module
-from easearch.comparing.widest import MARGIN, share_of, uniform_ladder, widest_uniform
+from easearch.budget.shares import MARGIN
 from easearch.graph import Graph
 from easearch.models import build
+from easearch.preflight import uniform as module
+from easearch.preflight.uniform import predicted, uniform_ladder, widest_uniform
 from easearch.roles import Bound, Range
 from easearch.selection.options import stride
 
@@ -40,9 +41,9 @@ def test_it_is_the_last_of_the_ladder_that_keeps_every_limit(
     limits = bounds(graph, times)
     found = widest_uniform(graph, limits, step)
     ladder = uniform_ladder(graph, limits, step, {})
-    fitting = [wide.widths for _, wide in ladder if share_of(wide, limits) <= 1]
+    fitting = [wide.widths for _, wide in ladder if predicted(wide, limits) <= 1]
     assert found.widths == fitting[-1]
-    assert found.share <= 1 < share_of(ladder[-1][1], limits)
+    assert found.share <= 1 < predicted(ladder[-1][1], limits)
     assert ladder[0][1] == graph and found.widths != graph.widths
     for (_, before), (factor, wide) in pairwise(ladder):
         assert all(wide.widths[name] >= before.widths[name] for name in wide.widths)
@@ -90,5 +91,5 @@ def test_where_latency_can_be_measured_it_is_measured(graph: Graph, factor: floa
     at = [wide.widths for _, wide in ladder].index(dict(found.widths))
     assert found.share == shares[at] <= 1
     assert all(share > 1 for share in shares[at + 1 : at + 1 + module.MISSES])
-    predicted = widest_uniform(graph, [limit], 4, measure=False)
-    assert share_of(graph.with_widths(predicted.widths), [limit]) <= 1
+    by_table = widest_uniform(graph, [limit], 4, measure=False)
+    assert predicted(graph.with_widths(by_table.widths), [limit]) <= 1

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from easearch.budget import Latency
+from easearch.budget.shares import measurable, share_of
 from easearch.graph import Graph
 from easearch.roles import Bound, Range
 from easearch.selection.options import stride
 
-MARGIN = 1.01
-"""The exported file may be that much slower than what was measured (`easearch.assembly`)."""
 MOST = 16.0
 """Times the seed's widths, at most."""
 MISSES = 3
@@ -55,13 +53,13 @@ def widest_uniform(
         measure: whether latency is measured on the whole network; else it is predicted.
     """
     ladder = list(uniform_ladder(graph, bounds, step, ranges or {}))
-    predicted = [number for number, one in enumerate(ladder) if share_of(one[1], bounds) <= 1]
-    start = max(predicted, default=0)
+    within = [number for number, one in enumerate(ladder) if predicted(one[1], bounds) <= 1]
+    start = max(within, default=0)
 
     def share(number: int) -> float:
-        return max(_share(bound, ladder[number][1], measure) for bound in bounds)
+        return max(share_of(bound, ladder[number][1], measure=measure) for bound in bounds)
 
-    timed = measure and any(_stopwatch(bound) for bound in bounds)
+    timed = measure and any(measurable(bound) for bound in bounds)
     best = _best(share, start, len(ladder)) if timed else start
     factor, wide = ladder[best]
     return Widest(widths=wide.widths, factor=factor, share=share(best))
@@ -80,14 +78,14 @@ def uniform_ladder(
         if wider.widths == found[-1][1].widths:
             continue
         found.append((factor, wider))
-        if share_of(wider, bounds) > 4 / 3:
+        if predicted(wider, bounds) > 4 / 3:
             break
     return found
 
 
-def share_of(graph: Graph, bounds: Sequence[Bound]) -> float:
+def predicted(graph: Graph, bounds: Sequence[Bound]) -> float:
     """The largest share of a limit that the network is predicted to take."""
-    return max((b.meter.cost(graph).total / b.limit for b in bounds), default=0.0)
+    return max((share_of(bound, graph, measure=False) for bound in bounds), default=0.0)
 
 
 def _best(share: Callable[[int], float], start: int, count: int) -> int:
@@ -104,17 +102,6 @@ def _best(share: Callable[[int], float], start: int, count: int) -> int:
         else:
             misses += 1
     return best
-
-
-def _share(bound: Bound, graph: Graph, measure: bool) -> float:
-    """Of one limit: measured where that is asked for and can be done."""
-    if measure and isinstance(bound.meter, Latency) and _stopwatch(bound):
-        return MARGIN * bound.meter.whole(graph)[0] / bound.limit
-    return bound.meter.cost(graph).total / bound.limit
-
-
-def _stopwatch(bound: Bound) -> bool:
-    return isinstance(bound.meter, Latency) and bound.meter.device.stopwatch is not None
 
 
 def _factors(graph: Graph, step: int) -> list[float]:

@@ -1,0 +1,96 @@
+"""A run of several limits: one trunk, a branch a limit, each exported and certified by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from easearch import record
+from easearch.assembly import Assembly, Run, write_recipe
+from easearch.growth.events import Phase, Watcher
+from easearch.growth.front import branches, finish, spent_since
+from easearch.growth.loop import Grower
+from easearch.preflight.ready import Ready
+from easearch.reporting import write_report
+
+
+class FrontAssembly:
+    """A run of several limits while it goes on. Folder `limit-1`, `limit-2`, ... are its networks',
+    run folders like any other.
+    """
+
+    def __init__(self, ready: Ready, folder: Path, watch: Watcher) -> None:
+        self.ready, self.folder, self.watch = ready, folder, watch
+        self.trunk = Assembly(ready, folder, watch)
+        self.parts = [
+            Assembly(
+                dataclasses.replace(ready, points=(ready.points[-1],)), folder / f"limit-{number + 1}", watch
+            )
+            for number, bounds in enumerate(ready.points)
+        ]
+
+    def run(self) -> Run:
+        """Seed to certificates."""
+        trunk = self.trunk.grower()
+        grown = self.grown(trunk)
+        runs = []
+        for part, branch in zip(self.parts, grown, strict=True):
+            part.folder.mkdir()
+            part.notes += [n for n in self.trunk.notes if n not in part.notes]
+            runs.append(part.delivered(branch))
+        write_recipe(self.ready.recipe, self.folder)
+        summary = self._summary(trunk, grown, runs)
+        record.write_json(self.folder / "run.json", summary)
+        write_report(self.folder)
+        return dataclasses.replace(runs[-1], path=self.folder, summary=summary, front=tuple(runs))
+
+    def grown(self, trunk: Grower) -> list[Grower]:
+        """The branches of a trunk, annealed."""
+        how = self.ready.recipe
+        until = how.front.trunk * how.training.epochs
+        grown = branches(trunk, until, cut=how.front.smaller == "cut")
+        for number, (part, branch) in enumerate(zip(self.parts, grown, strict=True)):
+            branch.watch = part.watch
+            self.watch(Phase(name="branch", detail=f"{number + 1} of {len(grown)}"))
+            finish(branch)
+        return grown
+
+    def _summary(
+        self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]
+    ) -> dict[str, Any]:
+        """What `run.json` tells of the whole; each network's own lies in its folder."""
+        bills = [*map(spent_since, grown)]
+        last, kept = runs[-1].summary, ("name", "seed", "easearch", "versions", "host", "device")
+        bill = {key: sum(one[key] for one in bills) for key in bills[-1]}
+        notes = dict.fromkeys(note for run in runs for note in run.summary["notes"])
+        return {
+            **{key: last[key] for key in kept},
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "precision": last["precision"],
+            "front": [_point(*one) for one in zip(runs, grown, strict=True)],
+            "seed_cost": last["seed_cost"],
+            "compute": {**bill, "total": sum(bill.values())},
+            "seconds": {"total": time.perf_counter() - self.ready.started},
+            "peak_memory_mb": record.peak_memory_mb(),
+            "notes": list(notes),
+        }
+
+
+def _point(run: Run, branch: Grower) -> dict[str, Any]:
+    """One network of the front; `began` and `spent` are multiply-adds, of the trunk until the
+    branch leaves it and of the branch alone.
+    """
+    told, certificate = run.summary, run.certificate.to_json()
+    parts = ("status", "test", "test_exported", "validation", "limits", "cost", "params", "macs")
+    return {
+        "folder": run.path.name,
+        **{key: told[key] for key in parts if key in told},
+        "meets": certificate["meets"],
+        "proofs": certificate["proofs"],
+        "began": branch.began["total"],
+        "spent": sum(spent_since(branch).values()),
+    }

@@ -1,0 +1,102 @@
+"""A front from one run: a trunk that grows from limit to limit at a constant rate, and a branch
+for each limit, which is annealed and delivered (docs/methods.md, 10).
+
+A branch is the trunk as it was at that size, or its end, cut back to the widths that it had then.
+The compute of the run is shared: the trunk takes its part, and what is left goes to the branches
+in proportion to the multiply-adds of their networks, so that each sees the same number of batches.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+from easearch.errors import BudgetError
+from easearch.growth.cutting import removals
+from easearch.growth.loop import Grower
+from easearch.growth.surgery import apply
+
+NEVER = math.inf
+"""The rate of a trunk does not fall."""
+
+
+def branches(trunk: Grower, until: float, *, cut: bool = False) -> list[Grower]:
+    """Run the trunk until so many epochs have passed, and give a branch for each limit: run to its
+    end (`finish`) it is the network for that limit.
+
+    A branch is a `Grower` of its own; its compute begins with what the trunk had spent where it
+    leaves. The seed's own size has no limit, and no branch.
+
+    Args:
+        trunk: with `training.compute`, and a target a limit.
+        until: where the trunk ends.
+        cut: whether the smaller networks are cut from the trunk's end, by the scale of its norms
+            (cutting.py); else they leave the trunk before it grows further.
+
+    Raises:
+        BudgetError: the run has no compute to share.
+        GraphError: nothing says which channels could go.
+    """
+    if trunk.training.compute is None:
+        raise BudgetError("expected training.compute, which a front shares, got none")
+    trunk.annealed_from = NEVER
+    found = []
+    for stage, at in enumerate(trunk.growing.at):
+        trunk.train_until(at)
+        if stage and not cut:
+            found.append(_leaving(trunk, stage))
+        trunk.grow(stage)
+    trunk.train_until(until)
+    if cut:
+        found = [_cut_back(trunk, stage) for stage in range(1, len(trunk.growing.at))]
+    found.append(_leaving(trunk, len(trunk.growing.at)))
+    left = trunk.training.compute - trunk.compute.total
+    macs = [trunk.compute.macs_of(one.state.graph) for one in found]
+    for one, share in zip(found, macs, strict=True):
+        _end(one, left * share / sum(macs))
+    return found
+
+
+def finish(branch: Grower) -> None:
+    """Anneal a branch on its share."""
+    branch.train_until(branch.training.epochs)
+
+
+def spent_since(branch: Grower) -> dict[str, float]:
+    """Multiply-adds of a branch by purpose, without the trunk's."""
+    found = branch.compute.as_dict()
+    found.pop("total")
+    return {purpose: macs - branch.began[purpose] for purpose, macs in found.items()}
+
+
+def _leaving(trunk: Grower, stages: int) -> Grower:
+    """The trunk as it stands, on a way of its own, towards the first so many limits."""
+    branch, how = copy.copy(trunk), trunk.growing
+    branch.state = replace(trunk.state.copied(), stage=stages)
+    branch.targets = trunk.targets[:stages]
+    branch.growing = replace(how, at=how.at[:stages], stages=how.stages[:stages])
+    branch.annealed_from = trunk.now
+    branch.history, branch.steps = list(trunk.history), trunk.steps[:stages]
+    branch.before = trunk.before[:stages]
+    branch.compute, branch.began = replace(trunk.compute), trunk.compute.as_dict()
+    branch.seconds = dict(trunk.seconds)
+    return branch
+
+
+def _cut_back(trunk: Grower, stages: int) -> Grower:
+    """The trunk as it stands, at the widths that it had after so many growths."""
+    branch = _leaving(trunk, stages)
+    state = branch.state
+    moves = removals(state.model, state.graph, trunk.steps[stages - 1].widths_after)
+    state.model, state.optimizer = apply(state.model, state.graph, moves, state.optimizer)
+    state.graph = state.graph.after(moves)
+    return branch
+
+
+def _end(branch: Grower, compute: float) -> None:
+    """Give a branch so much compute from where it begins."""
+    how = branch.training
+    whole = how.compute or 0.0
+    end = branch.compute.total + compute
+    branch.training = replace(how, compute=end, epochs=how.epochs * end / whole)

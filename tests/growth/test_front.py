@@ -1,0 +1,187 @@
+"""A front: the trunk grows from limit to limit at a constant rate, branches share what is left."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from networks import NETWORKS, batches, sample
+
+from easearch.budget import find_meter
+from easearch.errors import BudgetError
+from easearch.growth.compute import Compute
+from easearch.growth.events import Event, Progress
+from easearch.growth.front import branches, finish, spent_since
+from easearch.growth.loop import Grower, Growing
+from easearch.growth.state import State, begin
+from easearch.growth.stream import step_compute
+from easearch.growth.targets import Target
+from easearch.growth.training import Training
+from easearch.roles import Batches, Bound
+from easearch.scoring import criterion
+from easearch.selection import selector
+
+DATA = batches(number=9, size=8)
+PASS = 5
+TIMES = (1.3, 1.7, 2.4)
+RATE = 0.02
+
+
+WAYS = pytest.mark.parametrize("cut", [False, True], ids=["branch", "cut"])
+
+
+class Row:
+    """Five batches a pass."""
+
+    samples, steps = 8 * PASS, PASS
+
+    def training(self, epoch: int) -> Batches:
+        return DATA[:PASS]
+
+    def scoring(self, epoch: int) -> Batches:
+        return DATA[5:6]
+
+    def searching(self, epoch: int) -> Batches:
+        return DATA[6:7]
+
+    def validation(self) -> Batches:
+        return DATA[7:]
+
+
+def trunk(compute: float | None = 90.0) -> tuple[Grower, list[tuple[float, float]]]:
+    """A trunk over three limits in so many passes of the seed, and (epoch, rate) of each step."""
+    torch.manual_seed(3)
+    macs, seen = find_meter("macs"), list[tuple[float, float]]()
+    graph = begin(NETWORKS["tied"]().double(), sample(), Training(epochs=1, rate=RATE)).graph
+    if compute is not None:
+        compute *= 3 * Row.samples * Compute.macs_of(graph)
+    training = Training(epochs=6, rate=RATE, warmup=0.2, compute=compute)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Progress):
+            seen.append((event.epoch, running[-1].state.optimizer.param_groups[0]["lr"]))
+
+    found = Grower(
+        state=begin(NETWORKS["tied"]().double(), sample(), training),
+        sample=sample(),
+        feed=Row(),
+        criterion=criterion("random"),
+        selector=selector("greedy"),
+        targets=[
+            Target(bounds=[Bound(meter=macs, limit=times * macs.cost(graph).total)])
+            for times in TIMES
+        ],
+        meters=[macs],
+        training=training,
+        growing=Growing(
+            stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(1.0,), width_step=1
+        ),
+        watch=watch,
+        verify=lambda graph, bounds: {},
+        left=lambda state: None,
+    )
+    running = [found]
+    found.running = running  # type: ignore[attr-defined]
+    return found, seen
+
+
+def weights(state: State) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in state.model.state_dict().items()}
+
+
+@WAYS
+def test_every_limit_has_its_network_and_all_compute_is_spent(cut: bool) -> None:
+    grower, _ = trunk()
+    grown = branches(grower, 2.7, cut=cut)
+    assert len(grown) == len(TIMES)
+    for branch in grown:
+        finish(branch)
+    macs = [Compute.macs_of(branch.state.graph) for branch in grown]
+    assert all(a < b for a, b in pairwise(macs))
+    for branch, target in zip(grown, grower.targets, strict=True):
+        (bound,) = target.bounds
+        assert bound.meter.cost(branch.state.graph).total <= bound.limit
+    spent = grower.compute.total + sum(sum(spent_since(branch).values()) for branch in grown)
+    step = sum(step_compute(one, Row()) for one in macs)
+    assert grower.training.compute is not None
+    assert abs(spent - grower.training.compute) <= step / 2 * (1 + 1e-9)
+
+
+@WAYS
+def test_branches_share_in_proportion_to_their_multiply_adds(cut: bool) -> None:
+    grower, _ = trunk()
+    grown = branches(grower, 2.7, cut=cut)
+    starts = [branch.state.batches for branch in grown]
+    for branch in grown:
+        finish(branch)
+    batches = [branch.state.batches - start for branch, start in zip(grown, starts, strict=True)]
+    assert max(batches) - min(batches) <= 1 and min(batches) > 5
+
+
+@WAYS
+def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(cut: bool) -> None:
+    grower, seen = trunk()
+    grown = branches(grower, 2.7, cut=cut)
+    assert {rate for epoch, rate in seen if epoch > 0.4} == {RATE}
+    for branch in grown:
+        seen.clear()
+        grower.running.append(branch)  # type: ignore[attr-defined]
+        finish(branch)
+        rates = [rate for _, rate in seen]
+        assert all(a >= b for a, b in pairwise(rates))
+        assert rates[0] > 0.9 * RATE and rates[-1] < 0.1 * RATE
+
+
+@WAYS
+def test_a_branch_leaves_the_trunk_and_the_others_as_they_are(cut: bool) -> None:
+    grower, _ = trunk()
+    grown = branches(grower, 2.7, cut=cut)
+    before = [weights(one.state) for one in (grower, *grown[1:])]
+    finish(grown[0])
+    for one, kept in zip((grower, *grown[1:]), before, strict=True):
+        now = weights(one.state)
+        assert all(torch.equal(now[name], kept[name]) for name in kept)
+    assert [len(branch.steps) for branch in grown] == [1, 2, 3]
+
+
+@WAYS
+def test_the_last_branch_begins_where_the_trunk_ends(cut: bool) -> None:
+    grower, _ = trunk()
+    last = branches(grower, 2.7, cut=cut)[-1]
+    now, kept = weights(grower.state), weights(last.state)
+    assert all(torch.equal(now[name], kept[name]) for name in kept)
+    assert last.now == pytest.approx(grower.now)
+    assert grower.now == pytest.approx(2.7, abs=0.1)
+
+
+def test_a_cut_network_is_the_trunks_end_at_the_widths_that_it_had() -> None:
+    """Each of its tensors is a part of the trunk's, and it has taken the momentum with it."""
+    grower, _ = trunk()
+    grown = branches(grower, 2.7, cut=True)
+    assert all(branch.now == pytest.approx(grower.now) for branch in grown)
+    for branch, step in zip(grown, grower.steps, strict=True):
+        assert branch.state.graph.widths == step.widths_after
+        own = {round(float(x), 12) for t in weights(grower.state).values() for x in t.flatten()}
+        for name, tensor in weights(branch.state).items():
+            assert {round(float(x), 12) for x in tensor.flatten()} <= own, name
+        assert branch.state.optimizer.state
+
+
+def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share() -> None:
+    grower, _ = trunk()
+    branch = branches(grower, 2.7)[1]
+    finish(branch)
+    wide, end = branch.state.graph, branch.training.compute or 0.0
+    branch.retry(0.9)
+    (bound,) = branch.bounds
+    assert bound.meter.cost(branch.state.graph).total <= 0.9 * bound.limit
+    assert bound.meter.cost(branch.state.graph).total < bound.meter.cost(wide).total
+    step = step_compute(Compute.macs_of(wide), Row())
+    assert branch.now == pytest.approx(branch.training.epochs, abs=6 * step / end)
+
+
+def test_a_front_needs_compute_to_share() -> None:
+    grower, _ = trunk(None)
+    with pytest.raises(BudgetError, match=r"training\.compute"):
+        branches(grower, 2.7)
