@@ -28,7 +28,7 @@ class FrontAssembly:
         self.trunk = Assembly(ready, folder, watch)
         self.parts = [
             Assembly(
-                dataclasses.replace(ready, points=(ready.points[-1],)), folder / f"limit-{number + 1}", watch
+                dataclasses.replace(ready, points=(bounds,)), folder / f"limit-{number + 1}", watch
             )
             for number, bounds in enumerate(ready.points)
         ]
@@ -63,7 +63,7 @@ class FrontAssembly:
         self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]
     ) -> dict[str, Any]:
         """What `run.json` tells of the whole; each network's own lies in its folder."""
-        bills = [*map(spent_since, grown)]
+        bills = [trunk.compute.as_dict(), *map(spent_since, grown)]
         last, kept = runs[-1].summary, ("name", "seed", "easearch", "versions", "host", "device")
         bill = {key: sum(one[key] for one in bills) for key in bills[-1]}
         notes = dict.fromkeys(note for run in runs for note in run.summary["notes"])

@@ -18,6 +18,7 @@ from easearch.errors import BudgetError, DeviceError, RecipeError
 from easearch.feed import DataFeed, data_of
 from easearch.growth.events import Event, Note
 from easearch.growth.growing import Growing
+from easearch.growth.targets import towards
 from easearch.preflight.plan import Preflight, plan
 from easearch.preflight.reach import check_floors, filled, unreachable, widest
 from easearch.preflight.ready import make_ready
@@ -62,7 +63,7 @@ def test_growth_reaches_a_double_on_the_step_and_no_more(name: str) -> None:
 def test_what_fills_a_limit_keeps_it_and_leaves_no_step(name: str) -> None:
     graph, schedule = graph_of(name), growing()
     limits = bounds(graph, macs="2.2x", params="1.9x", memory="1.7x")
-    stages = filled(graph, schedule, limits)
+    stages = filled(graph, schedule, towards(limits, schedule.stages))
     tops = [graph, *stages]
     for stage, (before, after) in zip(schedule.stages, pairwise(tops), strict=True):
         most = widest(before, growing((1.0,)))[0]
@@ -86,7 +87,7 @@ def test_a_limit_beyond_reach_ends_at_the_widest() -> None:
     graph, schedule = graph_of("plain"), growing()
     (bound,) = bounds(graph, macs="999x")
     top = widest(graph, schedule)[-1]
-    assert filled(graph, schedule, [bound])[-1] == top
+    assert filled(graph, schedule, towards([bound], schedule.stages))[-1] == top
     reach = Reach(meter=bound.meter, graphs=(graph, *widest(graph, schedule)))
     told = unreachable(bound, reach)
     assert told is not None and "growth cannot fill the limit macs" in told
@@ -123,7 +124,10 @@ def test_floors_ceilings_and_locks_bound_the_reach() -> None:
     assert top.groups[names[0]].width == first
     assert top.groups[names[1]].width <= graph.groups[names[1]].width + STEP
     (bound,) = bounds(graph, macs="1.5x")
-    assert filled(graph, schedule, [bound])[-1].groups[names[0]].width == first
+    assert (
+        filled(graph, schedule, towards([bound], schedule.stages))[-1].groups[names[0]].width
+        == first
+    )
     with pytest.raises(BudgetError, match="out of reach: from"):
         widest(graph, growing(widths={names[0]: Range(low=4 * first + 1)}))
     with pytest.raises(BudgetError, match=r"nothing can grow.*lock"):

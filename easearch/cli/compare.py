@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from easearch.cli.plan import print_labelled
 
 if TYPE_CHECKING:
     from easearch.comparing import Comparison, Foresight
+    from easearch.comparing.terms import Terms
 
 
 def compare(
@@ -42,7 +44,8 @@ def compare(
 ) -> None:
     """Compare arms at equal compute; status 1 if an entry failed."""
     values = overrides(changes)
-    names = [one.strip() for one in arms.split(",") if one.strip()]
+    # a comma within brackets is part of a value: grow:at=[0.1,0.2]
+    names = [one.strip() for one in re.split(r",(?![^\[{]*[\]}])", arms) if one.strip()]
     with working():
         from easearch.cli.progress import watching
         from easearch.comparing import compare as run_comparison
@@ -70,15 +73,13 @@ def compare(
 
 def print_foresight(ahead: Foresight) -> None:
     """Print what a comparison will take."""
-    from easearch.reporting.digits import duration, prefixed, quantity
+    from easearch.reporting.digits import duration, prefixed
 
     terms = ahead.terms
     low, high = ahead.total_seconds
-    limits = (f"{name} {quantity(v, terms.units[name])}" for name, v in terms.limits.items())
     rows = [
         ("entries", f"{len(ahead.entries)}, {len(ahead.done)} of them done"),
-        ("limits", ", ".join(limits)),
-        ("uniform", f"{terms.factor:.2f} times the seed's widths"),
+        *limit_rows(terms),
         ("compute", f"{prefixed(terms.compute, 'MACs')} an entry"),
         ("in all", prefixed(ahead.total_compute, "MACs")),
         ("one entry", f"{duration(ahead.seconds[0])} to {duration(ahead.seconds[1])}"),
@@ -86,6 +87,18 @@ def print_foresight(ahead: Foresight) -> None:
     ]
     print_rows(rows)
     print_prose("Time is that of training; exporting and measuring come on top.")
+
+
+def limit_rows(terms: Terms) -> list[tuple[str, str]]:
+    """A row a limit: the limit, and the uniform network that just keeps it."""
+    from easearch.reporting.digits import quantity
+
+    rows = []
+    for number, point in enumerate(terms.points, 1):
+        limits = (f"{name} {quantity(v, terms.units[name])}" for name, v in point.limits.items())
+        wide = f"uniform: {point.factor:.2f} times the seed's widths"
+        rows.append((f"limit {number}" if terms.front else "limit", f"{', '.join(limits)}; {wide}"))
+    return rows
 
 
 def print_comparison(found: Comparison) -> None:

@@ -31,9 +31,19 @@ def grow(
         with watching(errors_console()) as watch:
             run = run_grow(recipe, out, watch=watch, overrides=values)
     if as_json:
-        print_json({**run.summary, "path": run.path, "certificate": _certificate(run)})
+        print_json(_document(run))
     else:
         print_rows(summary_rows(run))
+
+
+def _document(run: Run) -> dict[str, Any]:
+    """Everything: of a front the whole, and each network with its certificate."""
+    told = {**run.summary, "path": run.path}
+    if not run.front:
+        return {**told, "certificate": _certificate(run)}
+    rows = zip(run.summary["front"], run.front, strict=True)
+    networks = [{**row, "path": one.path, "certificate": _certificate(one)} for row, one in rows]
+    return {**told, "front": networks}
 
 
 def _certificate(run: Run) -> Any:
@@ -42,14 +52,10 @@ def _certificate(run: Run) -> Any:
 
 def summary_rows(run: Run) -> list[tuple[str, str]]:
     """What a person wants to know first: accuracy, the limits, what was spent, where it lies."""
-    from easearch.reporting.digits import duration, percent, quantity
+    from easearch.reporting.digits import duration, quantity
 
     told = run.summary
-    rows = [("test accuracy", percent(told["test"]["accuracy"]))]
-    if "test_exported" in told:
-        accuracy = percent(told["test_exported"]["accuracy"])
-        rows.append(("exported", f"test accuracy {accuracy} in {told['precision']}"))
-    rows += [("limit", text) for text in _proofs(run)]
+    rows = _network(run) if not run.front else [(one.path.name, _point(one)) for one in run.front]
     rows.append(("compute", quantity(told["compute"]["total"], "MACs")))
     rows.append(("time", duration(told["seconds"]["total"])))
     rows += [("note", note) for note in told.get("notes", ())]
@@ -57,6 +63,33 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         rows.append(("folder", str(run.path)))
         rows.append(("report", f"open {run.path / 'report.html'} in a browser"))
     return rows
+
+
+def _network(run: Run) -> list[tuple[str, str]]:
+    """The rows of a run of one limit."""
+    from easearch.reporting.digits import percent
+
+    told = run.summary
+    rows = [("test accuracy", percent(told["test"]["accuracy"]))]
+    if "test_exported" in told:
+        accuracy = percent(told["test_exported"]["accuracy"])
+        rows.append(("exported", f"test accuracy {accuracy} in {told['precision']}"))
+    return rows + [("limit", text) for text in _proofs(run)]
+
+
+def _point(run: Run) -> str:
+    """A network of a front on one line: `test 86.1 %, latency 0.0331 ms of 0.0341 ms, met`."""
+    from easearch.reporting.digits import percent, quantity
+
+    told = run.summary
+    parts = [f"test {percent(told['test']['accuracy'])}"]
+    if "test_exported" in told:
+        parts.append(f"in {told['precision']} {percent(told['test_exported']['accuracy'])}")
+    for proof in run.certificate.proofs:
+        cost = quantity(proof.predicted if proof.measured is None else proof.measured, proof.unit)
+        verdict = "met" if proof.meets else "MISSED"
+        parts.append(f"{proof.meter} {cost} of {quantity(proof.limit, proof.unit)}, {verdict}")
+    return ", ".join(parts)
 
 
 def _proofs(run: Run) -> list[str]:

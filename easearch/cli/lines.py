@@ -31,7 +31,7 @@ def phase(event: Phase) -> str:
 
 def epoch(event: Epoch, progress: Progress | None) -> str:
     """Losses, accuracies and costs of an epoch that is done."""
-    of = f"/{progress.epochs}" if progress else ""
+    of = f"/{progress.epochs:.4g}" if progress else ""
     parts = [
         f"epoch {event.epoch:.4g}{of}",
         f"stage {event.stage}",

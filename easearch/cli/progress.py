@@ -50,7 +50,7 @@ class View:
         now = self.progress
         if now is not None:
             table.add_row("growths", f"{now.stage} of {now.stages}")
-            table.add_row("epoch", f"{now.epoch:.1f} of {now.epochs}")
+            table.add_row("epoch", f"{now.epoch:.1f} of {now.epochs:.4g}")
             table.add_row("", ProgressBar(total=max(now.epochs, 1), completed=now.epoch, width=24))
             table.add_row("loss", significant(now.loss))
         if self.epoch is not None:

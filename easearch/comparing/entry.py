@@ -1,34 +1,33 @@
-"""One entry from beginning to end: the arm runs, the judge exports, certifies and tests."""
+"""One entry from beginning to end: the arm runs, the judge exports, certifies and tests each of its
+networks, one a limit.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from easearch.assembly import LOOKS
-from easearch.budget import Certificate, certify
 from easearch.budget.store import write_atomic
-from easearch.comparing.arms import ARMS, Delivered, Setting
-from easearch.comparing.files import ENTRY, FAILED, Entry
+from easearch.comparing.apart import apart
+from easearch.comparing.arms import ARMS, Arm, Delivered, Setting
+from easearch.comparing.files import ENTRY, FAILED, Entry, part_folder
 from easearch.comparing.guard import Guarded
+from easearch.comparing.judging import certified, part_of, tested
 from easearch.comparing.quiet import Machine
 from easearch.comparing.terms import Terms
 from easearch.errors import BudgetError
-from easearch.exporting import Exported, export
 from easearch.growth.checkpoint import write
 from easearch.growth.compute import Compute
 from easearch.growth.events import Event, Note, Phase, Progress, Watcher
 from easearch.growth.stream import step_compute
-from easearch.growth.training import Quality, evaluate
+from easearch.growth.training import Quality
 from easearch.preflight.ready import Ready, seeded
 
 KEPT = frozenset({".claim"})
@@ -53,49 +52,49 @@ def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Ma
             machine.breathe()
         watch(event)
 
-    arm, recipe = ARMS[entry.name], terms.at(entry.seed)
+    recipe = terms.at(entry.seed)
     with seeded(recipe):
         with machine.alone():
             ready = terms.ready(recipe, told)
-        machine.quieten(ready.bounds)
+        machine.quieten([bound for bounds in ready.points for bound in bounds])
         guard = Guarded.over(ready.feed)
         # What it took to make ready has drawn from the generators, how much may depend on caches.
         torch.manual_seed(recipe.seed)
         with machine.together():
             began_to_run = time.perf_counter()
-            delivered = arm.run(
-                Setting(
-                    recipe=recipe,
-                    ready=replace(ready, feed=guard),
-                    compute=terms.compute,
-                    uniform=terms.uniform,
-                    folder=folder,
-                    watch=told,
-                    option=entry.option,
-                    needed={
-                        name: _needed(entry, name).folder(out) for name in ARMS[entry.name].needs
-                    },
-                )
+            contest = Setting(
+                recipe=recipe,
+                ready=replace(ready, feed=guard),
+                points=terms.points,
+                compute=terms.compute,
+                folder=folder,
+                watch=told,
+                option=entry.option,
+                needed={one.name: one.folder(out) for one in needs_of(entry)},
             )
+            front = _delivered(ARMS[entry.name], contest)
             seconds = time.perf_counter() - began_to_run
-        _check_bill(terms, ready, delivered, entry)
+        _check_bill(terms, ready, front, entry)
         told(Phase(name="judge", detail=str(entry)))
         with machine.alone():
-            certificate = _certified(ready, delivered, folder)
-        tested = _tested(ready, guard, delivered, folder)
-    write(delivered.model, ready.seed.architecture.grown(delivered.graph), folder)
+            certificates = certified(ready, front, folder)
+        qualities = tested(ready, guard, front, folder)
+    for number, one in enumerate(front):
+        grown = ready.seed.architecture.grown(one.graph)
+        write(one.model, grown, part_folder(folder, number, len(front)))
+    parts = [
+        part_of(*all_of)
+        for all_of in zip(terms.points, front, certificates, qualities, strict=True)
+    ]
     content = {
         "arm": entry.arm,
         "seed": entry.seed,
-        **tested,
-        "limits": [asdict(proof) | {"meets": proof.meets} for proof in certificate.proofs],
-        "meets": certificate.meets,
-        "compute": {**delivered.bill, "total": delivered.spent, "given": terms.compute},
-        "macs": Compute.macs_of(delivered.graph),
-        "params": sum(p.numel() for p in delivered.model.parameters()),
-        "widths": delivered.graph.widths,
-        "notes": [*notes, *(n for n in delivered.notes if n not in notes)],
-        "seconds": {"arm": seconds, "total": time.perf_counter() - began, **delivered.seconds},
+        **{name: _means(one[name] for one in qualities) for name in qualities[0]},
+        "meets": all(one["meets"] for one in parts),
+        "compute": {**_bill(front), "total": _spent(front), "given": terms.compute},
+        "front": parts,
+        "notes": list(dict.fromkeys([*notes, *_notes(front)])),
+        "seconds": {"arm": seconds, "total": time.perf_counter() - began, **_laps(front)},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_atomic(folder / ENTRY, json.dumps(content, indent=1) + "\n")
@@ -125,50 +124,64 @@ def _cleared(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _certified(ready: Ready, delivered: Delivered, folder: Path) -> Certificate:
-    """Every limit on the exported file; a busy moment may pass, as it does for a run."""
-    precision, file = ready.recipe.budget.precision, folder / "model.onnx"
-    quantized = precision == "int8"
-    # Arms train in channels last; the file and the folder take torch's plain layout.
-    delivered.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    export(
-        delivered.model,
-        ready.sample,
-        file,
-        precision,
-        calibration=ready.feed.calibrating() if quantized else None,
-        tolerance=math.inf if quantized else None,
-    )
-    for _ in range(LOOKS):
-        found = certify(file, delivered.graph, ready.bounds, tuple(ready.sample.shape), precision)
-        if found.meets:
-            break
-    found.save(folder / "certificate.json")
+def _delivered(arm: Arm, contest: Setting) -> list[Delivered]:
+    """A network a limit, in their order."""
+    wanted = len(contest.points)
+    if wanted == 1:
+        return [arm.run(contest)]
+    front = arm.front(contest) if arm.front is not None else apart(arm.run, contest)
+    if len(front) != wanted:
+        raise BudgetError(
+            f"expected a network for each of {wanted} limits, got {len(front)}; mend the arm's "
+            "front"
+        )
+    return front
+
+
+def _means(qualities: Iterable[Quality]) -> dict[str, float]:
+    """Over the front."""
+    found = list(qualities)
+    return {
+        "loss": sum(one.loss for one in found) / len(found),
+        "accuracy": sum(one.accuracy for one in found) / len(found),
+    }
+
+
+def _notes(front: Sequence[Delivered]) -> list[str]:
+    if len(front) == 1:
+        return list(front[0].notes)
+    return [f"limit {number}: {note}" for number, one in enumerate(front, 1) for note in one.notes]
+
+
+def _bill(front: Sequence[Delivered]) -> dict[str, float]:
+    """Multiply-adds of the whole front by purpose."""
+    return _summed(one.bill for one in front)
+
+
+def _laps(front: Sequence[Delivered]) -> dict[str, float]:
+    return _summed(one.seconds for one in front)
+
+
+def _summed(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in parts:
+        for name, value in one.items():
+            found[name] = found.get(name, 0.0) + value
     return found
 
 
-def _tested(ready: Ready, guard: Guarded, delivered: Delivered, folder: Path) -> Mapping[str, Any]:
-    """Accuracy on validation, and on test, which is asked for once; in few bits the file's."""
-    test = guard.test()
-
-    def on(quality: Quality) -> dict[str, float]:
-        return {"loss": quality.loss, "accuracy": quality.accuracy}
-
-    found = {"validation": on(evaluate(delivered.model, guard.validation()))}
-    network = on(evaluate(delivered.model, test))
-    if ready.recipe.budget.precision == "fp32":
-        return {**found, "test": network}
-    of_file = on(evaluate(Exported(folder / "model.onnx"), test))
-    return {**found, "test": of_file, "test_network": network}
+def _spent(front: Sequence[Delivered]) -> float:
+    return sum(one.spent for one in front)
 
 
-def _check_bill(terms: Terms, ready: Ready, delivered: Delivered, entry: Entry) -> None:
-    step = step_compute(Compute.macs_of(delivered.graph), ready.feed)
-    off = delivered.spent - terms.compute
-    if abs(off) > step:
-        parts: Sequence[str] = [f"{what} {macs:.4g}" for what, macs in delivered.bill.items()]
+def _check_bill(terms: Terms, ready: Ready, front: Sequence[Delivered], entry: Entry) -> None:
+    steps = sum(step_compute(Compute.macs_of(one.graph), ready.feed) for one in front)
+    spent = _spent(front)
+    if abs(spent - terms.compute) > steps:
+        parts: Sequence[str] = [f"{what} {macs:.4g}" for what, macs in _bill(front).items()]
+        within = "one training step" if len(front) == 1 else "one training step a limit"
         raise BudgetError(
-            f"{entry}: expected {terms.compute:.4g} multiply-adds to be spent, to within one "
-            f"training step of {step:.3g}, got {delivered.spent:.4g} ({', '.join(parts)}); "
+            f"{entry}: expected {terms.compute:.4g} multiply-adds to be spent, to within "
+            f"{within}, {steps:.3g}, got {spent:.4g} ({', '.join(parts)}); "
             "train longer, so that what else the arm does fits in"
         )

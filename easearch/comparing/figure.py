@@ -11,7 +11,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from easearch.comparing.judge import Interval, Row
+from easearch.comparing.judge import Row
+from easearch.comparing.paired import Interval
 from easearch.reporting.style import (
     COLOUR,
     NARROW,
@@ -32,7 +33,7 @@ ROLES = {"ahead": "second", "behind": "growth", "reference": "ink"}
 
 def figure(rows: Sequence[Row], reference: str) -> Markup:
     """Both panels, side by side on a page and one above the other on a phone."""
-    told = "; ".join(f"{row.arm}: {100 * row.accuracy:.1f} percent" for row in rows)
+    told = "; ".join(f"{row.arm}: {100 * row.accuracy.mean:.1f} percent" for row in rows)
 
     def draw(width: float) -> Figure:
         return _drawn(rows, reference, width)
@@ -45,18 +46,19 @@ def _drawn(rows: Sequence[Row], reference: str, width: float) -> Figure:
     left = 6.6 * max(len(row.arm) for row in rows) + 14
     tall = STEP * len(rows)
     stacked = HEAD + tall + FOOT
-    paired = any(row.differences for row in rows)
+    paired = any(row.accuracy.differences for row in rows)
     whole = figure_of(width, (2 if narrow and paired else 1) * stacked)
     room = width - left - 12
     first = room if narrow or not paired else (room - GAP) / 2
     axes = panel(whole, left, HEAD, first, tall)
-    _rows(axes, rows, [(r.accuracies, r.accuracy, r.interval) for r in rows], names=True)
+    found = [row.accuracy for row in rows]
+    _rows(axes, rows, [(one.values, one.mean, one.interval) for one in found], names=True)
     heading(axes, "test accuracy (%)")
     if not paired:
         return whole
     at = (left, HEAD + stacked) if narrow else (left + first + GAP, HEAD)
     beside = panel(whole, at[0], at[1], first, tall)
-    shown = [(r.differences, r.difference, r.difference_interval) for r in rows]
+    shown = [(one.differences, one.difference, one.difference_interval) for one in found]
     _rows(beside, rows, shown, names=narrow)
     beside.axvline(0, color=COLOUR["ink"], linewidth=1, zorder=1)
     heading(beside, f"points against {reference}, paired")

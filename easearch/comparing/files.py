@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ class Entry:
         return self.arm.partition(":")[2] or None
 
     def folder(self, out: Path) -> Path:
-        """Where it lies; no colon, which not every file system takes."""
-        return out / self.arm.replace(":", "-") / f"seed-{self.seed}"
+        """Where it lies; no colon and the like, which not every file system takes."""
+        return out / re.sub(r"[^\w.,=+\[\]-]", "-", self.arm) / f"seed-{self.seed}"
 
     def done(self, out: Path) -> bool:
         """Whether it has its result."""
@@ -50,6 +51,18 @@ class Entry:
     def __str__(self) -> str:
         """`grow, seed 3`."""
         return f"{self.arm}, seed {self.seed}"
+
+
+def part_folder(folder: Path, number: int, count: int) -> Path:
+    """Where the files of one of an entry's networks lie: in the entry's folder, or in one of their
+    own, `limit-1`, where there are several.
+
+    Args:
+        folder: the entry's.
+        number: which of its limits, counted from 0.
+        count: how many there are.
+    """
+    return folder if count == 1 else folder / f"limit-{number + 1}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

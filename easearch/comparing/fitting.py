@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from easearch.budget import Latency
-from easearch.comparing.widest import MARGIN
+from easearch.budget.shares import measurable, share_of
 from easearch.graph import Graph
 from easearch.roles import Bound
 
@@ -21,15 +20,10 @@ def whole_share(graph: Graph, bounds: Sequence[Bound], *, far: float = float("in
     shares = [0.0]
     # One after the other: a limit that is cheap to price spares the dear ones.
     for bound in sorted(bounds, key=measurable):
-        share = bound.meter.cost(graph).total / bound.limit
-        if share <= far and isinstance(bound.meter, Latency) and measurable(bound):
-            share = MARGIN * bound.meter.whole(graph)[0] / bound.limit
+        share = share_of(bound, graph, measure=False)
+        if share <= far and measurable(bound):
+            share = share_of(bound, graph)
         shares.append(share)
         if share > far:
             break
     return max(shares)
-
-
-def measurable(bound: Bound) -> bool:
-    """Whether a network can be run to see what it takes of this limit."""
-    return isinstance(bound.meter, Latency) and bound.meter.device.stopwatch is not None

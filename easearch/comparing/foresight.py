@@ -27,8 +27,8 @@ class Foresight:
     done: tuple[str, ...]
     jobs: int
     seconds: tuple[float, float]
-    """Of one entry: all of its compute spent at the uniform widths, and all at the seed's, whose
-    multiply-adds take longer. Exporting and measuring come on top.
+    """Of one entry: all of its compute spent at the uniform widths of the largest limit, and all at
+    the seed's, whose multiply-adds take longer. Exporting and measuring come on top.
     """
 
     @property
@@ -82,7 +82,7 @@ def _seconds(terms: Terms, watch: Watcher) -> tuple[float, float]:
         watch(Phase(name="time", detail="a few steps"))
         seed = ready.state.graph
         found = []
-        for graph in (seed.with_widths(terms.uniform), seed):
+        for graph in (seed.with_widths(terms.largest.uniform), seed):
             model = resize(ready.state.model, seed, graph.widths)
             pace = pace_of(model, graph, ready.feed, ready.training)
             steps = terms.compute / step_compute(Compute.macs_of(graph), ready.feed)

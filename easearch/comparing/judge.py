@@ -1,30 +1,38 @@
 """The judge: accuracy of every arm, and its paired differences to a reference arm, with intervals.
 
-The same seed gives every arm the same order of data, so differences are taken seed by seed.
-Intervals are percentile bootstraps over seeds [Efron1979]; with few seeds they are narrower than
-their name says (the page says so).
-
-[Efron1979] B. Efron, Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7,
-1-26, 1979.
+An entry's accuracy is the mean over its front, a network a limit. The same seed gives every arm the
+same order of data, so differences are taken seed by seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from easearch.comparing.arms import ARMS
+from easearch.comparing.paired import Entries, Interval, Paired, hypervolume, paired
+from easearch.comparing.terms import Terms
 from easearch.reporting.digits import signed_text
 
-RESAMPLES = 10_000
-LEVEL = 0.95
-Interval = tuple[float, float]
 FEWEST = 5
 """Seeds from which on something may be claimed: two that agree are a toss of a coin."""
 Claim = Literal["reference", "ahead", "behind", "open", "limit missed", "few seeds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtLimit:
+    """One arm at one limit of the front."""
+
+    accuracy: Paired
+    costs: Mapping[str, float]
+    """Mean over the seeds, by meter: measured on the file where that can be done."""
+    met: int
+    """At how many seeds the limit was kept."""
+    macs: float
+    params: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,51 +42,46 @@ class Row:
     arm: str
     about: str
     seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
-    """On test, seed by seed."""
-    accuracy: float
-    interval: Interval | None
-    differences: tuple[float, ...]
-    """To the reference, at every seed that both have."""
-    difference: float | None
-    difference_interval: Interval | None
+    accuracy: Paired
+    """On test, the mean over the front."""
+    hypervolume: Paired | None
+    """Of the front (`hypervolume`); None at one limit, where there is none."""
+    front: tuple[AtLimit, ...]
+    """Limit by limit, smallest first."""
     claim: Claim
-    """What may be said of the arm against the reference: `ahead` where the interval of the
-    difference lies above zero, over `FEWEST` seeds or more, and every limit was kept.
+    """What may be said of the arm's accuracy against the reference's: `ahead` where the interval of
+    the difference lies above zero, over `FEWEST` seeds or more, and every limit was kept.
     """
-    costs: Mapping[str, float]
-    """Mean over the seeds, by meter: measured on the file where that can be done."""
     met: int
     """At how many seeds every limit was kept."""
     compute: float
     """Mean of the multiply-adds spent."""
     seconds: float
     """Mean wall-clock of the arm; beside others it takes longer."""
-    macs: float
-    params: float
 
 
-def rows_of(entries: Sequence[Mapping[str, Any]], reference: str) -> list[Row]:
+def rows_of(entries: Entries, reference: str, terms: Terms) -> list[Row]:
     """A row an arm, in the order of `ARMS`."""
     by_arm: dict[str, list[Mapping[str, Any]]] = {}
     for one in sorted(entries, key=lambda one: int(one["seed"])):
         by_arm.setdefault(one["arm"], []).append(one)
-    known = {one["seed"]: _accuracy(one) for one in by_arm.get(reference, ())}
     order = list(ARMS)
     names = sorted(by_arm, key=lambda arm: (order.index(arm.partition(":")[0]), arm))
-    return [_row(arm, by_arm[arm], known, arm == reference) for arm in names]
+    against = by_arm.get(reference, [])
+    return [_row(arm, by_arm[arm], against, terms) for arm in names]
 
 
 def sentence(row: Row, reference: str) -> str:
     """What may be said, in points and seeds: `grow is ahead of uniform by 0.8 points (0.2 to 1.3),
     paired over 5 seeds`.
     """
-    if row.claim == "reference" or row.difference is None:
+    found = row.accuracy
+    if row.claim == "reference" or found.difference is None:
         return f"{row.arm} has no seed in common with {reference}"
-    points, count = _points(row.difference), len(row.differences)
-    if row.difference_interval is None:
+    points, count = _points(found.difference), len(found.differences)
+    if found.difference_interval is None:
         return f"{row.arm} against {reference}: {points} points at one seed, which claims nothing"
-    low, high = (_points(end) for end in row.difference_interval)
+    low, high = (_points(end) for end in found.difference_interval)
     inside = f"{points} points ({low} to {high}), paired over {count} seeds"
     told = {
         "ahead": f"{row.arm} is ahead of {reference}",
@@ -91,31 +94,53 @@ def sentence(row: Row, reference: str) -> str:
 
 
 def _row(
-    arm: str, entries: Sequence[Mapping[str, Any]], reference: Mapping[int, float], own: bool
+    arm: str,
+    entries: Entries,
+    reference: Entries,
+    terms: Terms,
 ) -> Row:
-    accuracies = tuple(_accuracy(one) for one in entries)
-    paired = tuple(_accuracy(o) - reference[o["seed"]] for o in entries if o["seed"] in reference)
-    differences = () if own else paired
+    own = entries is reference
+    accuracy = paired(entries, reference, _accuracy)
     met = sum(bool(one["meets"]) for one in entries)
-    between = bootstrap(differences)
     return Row(
         arm=arm,
         about=ARMS[arm.partition(":")[0]].about,
         seeds=tuple(int(one["seed"]) for one in entries),
-        accuracies=accuracies,
-        accuracy=float(np.mean(accuracies)),
-        interval=bootstrap(accuracies),
-        differences=differences,
-        difference=float(np.mean(differences)) if differences else None,
-        difference_interval=between,
-        claim=_claim(own, between, len(differences), met == len(entries)),
-        costs=_costs(entries),
+        accuracy=accuracy,
+        hypervolume=_volumes(entries, reference, terms),
+        front=tuple(_at_limit(entries, reference, k) for k in range(len(terms.points))),
+        claim=_claim(
+            own, accuracy.difference_interval, len(accuracy.differences), met == len(entries)
+        ),
         met=met,
         compute=_mean(one["compute"]["total"] for one in entries),
         seconds=_mean(one["seconds"]["arm"] for one in entries),
-        macs=_mean(one["macs"] for one in entries),
-        params=_mean(one["params"] for one in entries),
     )
+
+
+def _at_limit(entries: Entries, reference: Entries, number: int) -> AtLimit:
+    there = [one["front"][number] for one in entries]
+    return AtLimit(
+        accuracy=paired(entries, reference, lambda one: _accuracy_of(one["front"][number])),
+        costs=_costs(there),
+        met=sum(bool(one["meets"]) for one in there),
+        macs=_mean(one["macs"] for one in there),
+        params=_mean(one["params"] for one in there),
+    )
+
+
+def _volumes(entries: Entries, reference: Entries, terms: Terms) -> Paired | None:
+    meter = meter_of(terms)
+    if meter is None:
+        return None
+    low, high = (terms.points[k].limits[meter] for k in (0, -1))
+
+    def volume(entry: Mapping[str, Any]) -> float:
+        kept = [one for one in entry["front"] if one["meets"]]
+        points = [(_cost(one, meter), _accuracy_of(one)) for one in kept]
+        return hypervolume(points, low, high, 1 / terms.classes)
+
+    return paired(entries, reference, volume)
 
 
 def _claim(own: bool, between: Interval | None, seeds: int, met: bool) -> Claim:
@@ -131,18 +156,22 @@ def _claim(own: bool, between: Interval | None, seeds: int, met: bool) -> Claim:
 
 
 def _accuracy(entry: Mapping[str, Any]) -> float:
-    return float(entry["test"]["accuracy"])
+    return _mean(_accuracy_of(one) for one in entry["front"])
 
 
-def _costs(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    def cost(proof: Mapping[str, Any]) -> float:
-        measured = proof["measured"]
-        return float(proof["predicted"] if measured is None else measured)
+def _accuracy_of(part: Mapping[str, Any]) -> float:
+    return float(part["test"]["accuracy"])
 
-    by_meter: dict[str, list[float]] = {}
-    for proof in (proof for one in entries for proof in one["limits"]):
-        by_meter.setdefault(proof["meter"], []).append(cost(proof))
-    return {meter: float(np.mean(found)) for meter, found in by_meter.items()}
+
+def _cost(part: Mapping[str, Any], meter: str) -> float:
+    """Of one network: measured on its file where that was done."""
+    (proof,) = (one for one in part["limits"] if one["meter"] == meter)
+    return float(proof["predicted"] if proof["measured"] is None else proof["measured"])
+
+
+def _costs(parts: Entries) -> dict[str, float]:
+    meters = [proof["meter"] for proof in parts[0]["limits"]]
+    return {meter: _mean(_cost(one, meter) for one in parts) for meter in meters}
 
 
 def _points(difference: float) -> str:
@@ -153,14 +182,7 @@ def _mean(values: Any) -> float:
     return float(np.mean(list(values)))
 
 
-# --- formulas
-
-
-def bootstrap(values: Sequence[float], seed: int = 0) -> Interval | None:
-    """The percentile interval of the mean; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    means = np.asarray(values)[drawn].mean(axis=1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def meter_of(terms: Terms) -> str | None:
+    """The meter over which fronts are drawn: the first whose limits differ; None at one limit."""
+    first, last = terms.points[0].limits, terms.points[-1].limits
+    return next((meter for meter in first if first[meter] < last[meter]), None)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from easearch.comparing.arms.arm import Setting
 from easearch.comparing.fresh import fresh
 from easearch.comparing.purse import Course, Purse, annealed, train
-from easearch.comparing.widest import widest_uniform
 from easearch.graph import Graph
+from easearch.preflight.uniform import widest_uniform
 
 TIMES = 2.0
 """What the larger network may cost, over every limit: enough to choose from, and still trained for

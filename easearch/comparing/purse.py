@@ -6,6 +6,7 @@ whatever the width that it went into. So all training of an entry can follow one
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,6 +72,19 @@ def shortened(contest: Setting, begin: float, end: float) -> Rate:
     """
     whole = annealed(contest, 0.0)
     return lambda share: whole((share - begin) / (end - begin))
+
+
+def falling(contest: Setting, begin: float, end: float) -> Rate:
+    """The anneal of one branch of a front: from the highest rate by one cosine to 0, between two
+    shares of the compute.
+    """
+    highest = contest.ready.training.rate
+
+    def rate(share: float) -> float:
+        done = min(max((share - begin) / (end - begin), 0.0), 1.0)
+        return highest * 0.5 * (1 + math.cos(math.pi * done))
+
+    return rate
 
 
 def train(

@@ -82,6 +82,8 @@ class Machine:
         for meter in (bound.meter for bound in bounds):
             if not isinstance(meter, Latency) or meter.device.stopwatch is None:
                 continue
+            if isinstance(meter.device.stopwatch, Alone):  # several limits share a meter
+                continue
             stopwatch = Alone(stopwatch=meter.device.stopwatch, machine=self)
             device = replace(meter.device, stopwatch=stopwatch)
             meter.table.device = meter.table.quiet.device = device

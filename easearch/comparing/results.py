@@ -47,7 +47,7 @@ class Comparison:
         """Plain data, ready for `json.dumps`."""
         return {
             "reference": self.reference,
-            "terms": asdict(self.terms),
+            "terms": self.terms.to_json(),
             "rows": [asdict(row) for row in self.rows],
             "failures": dict(self.failures),
             "left": list(self.left),
@@ -74,7 +74,7 @@ def gathered(
         path=out,
         terms=terms,
         reference=reference,
-        rows=tuple(rows_of(entries, reference)),
+        rows=tuple(rows_of(entries, reference, terms)),
         entries=tuple(entries),
         failures={str(o): read_json(o.folder(out) / FAILED)["error"] for o in failed},
         left=tuple(str(one) for one in asked if not one.done(out) and one not in failed),

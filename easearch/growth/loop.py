@@ -109,7 +109,7 @@ class Grower:
         fitting = [state for state in self.before if self._fits(state.graph, tighter)]
         self.state = (fitting or self.before[:1])[-1].copied()
         self._abandoned = self.compute.total - self.state.spent
-        self.history = [row for row in self.history if row.epoch <= self.now]
+        self.history = [row for row in self.history if row.epoch <= self.now * (1 + 1e-9)]
         self.steps = self.steps[: self.state.stage]
         self.before = self.before[: self.state.stage + 1]
         self._grow(len(self.growing.at) - 1, tighter)

@@ -21,6 +21,8 @@ class Recipe(_File):
     seed: int | None = None
     evidence: str | None = None
     text: str = ""
+    values: Mapping[str, Any] = {}
+    """Every field, as the file has it."""
 
 
 class Result(_File):
@@ -36,6 +38,48 @@ class Limit(_File):
 
     limit: float
     unit: str
+
+
+class Certified(_File):
+    """One limit of the certificate: `error` is predicted / measured - 1, `noise` a fraction too."""
+
+    meter: str
+    unit: str
+    limit: float
+    predicted: float | None = None
+    interval: float | None = None
+    measured: float | None = None
+    error: float | None = None
+    noise: float | None = None
+    meets: bool
+    note: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """The measured cost, or the predicted where nothing was measured."""
+        return self.predicted if self.measured is None else self.measured
+
+
+class Point(_File):
+    """One network of a front: a row of `run.json`; its folder is a run like any other."""
+
+    folder: str = Field(pattern=r"^limit-\d+$")
+    meets: bool
+    proofs: tuple[Certified, ...]
+    test: Result = Result()
+    test_exported: Result = Result()
+    validation: Result = Result()
+    params: float | None = None
+    macs: float | None = None
+    began: float | None = None
+    """Multiply-adds that the trunk had spent where this branch leaves it."""
+    spent: float | None = None
+    """Multiply-adds of the branch alone."""
+
+    @property
+    def number(self) -> int:
+        """From 1, the smallest limit first."""
+        return int(self.folder.removeprefix("limit-"))
 
 
 class Facts(_File):
@@ -69,6 +113,8 @@ class Facts(_File):
     """Width of every group of the final network, where the run tells."""
     frozen: Mapping[str, str] = {}
     """Group -> why it cannot grow, where the run tells."""
+    front: tuple[Point, ...] = ()
+    """The networks of a run of several limits, smallest first; of one limit there are none."""
 
 
 class Layers(_File):
@@ -77,26 +123,6 @@ class Layers(_File):
     units: Mapping[str, str]
     seed: Mapping[str, Mapping[str, float]]
     final: Mapping[str, Mapping[str, float]]
-
-
-class Certified(_File):
-    """One limit of the certificate: `error` is predicted / measured - 1, `noise` a fraction too."""
-
-    meter: str
-    unit: str
-    limit: float
-    predicted: float | None = None
-    interval: float | None = None
-    measured: float | None = None
-    error: float | None = None
-    noise: float | None = None
-    meets: bool
-    note: str = ""
-
-    @property
-    def value(self) -> float | None:
-        """The measured cost, or the predicted where nothing was measured."""
-        return self.predicted if self.measured is None else self.measured
 
 
 class Certificate(_File):

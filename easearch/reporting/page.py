@@ -18,6 +18,7 @@ from easearch.reporting.tables import (
     certificate_table,
     evidence_table,
     facts_tables,
+    grounds_of,
     machine_of,
     rounds_table,
     trusted,
@@ -70,6 +71,7 @@ def render(run: RunFolder) -> str:
             certificate=certificate_table(run.certificate) if run.certificate else None,
             machine=machine_of(run.certificate) if run.certificate else "",
             evidence=evidence_table(run.evidence) if run.evidence else None,
+            grounds=grounds_of(run.recipe),
             facts=facts_tables(run.facts),
         )
     )

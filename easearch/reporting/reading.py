@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from easearch.errors import FileFormatError
 from easearch.growth.events import Epoch, Step
-from easearch.reporting.files import Certificate, Evidence, Facts, Layers, Recipe
+from easearch.recipe.evidence import points_of
+from easearch.reporting.files import Certificate, Evidence, Facts, Layers, Point, Recipe
 
 File = TypeVar("File", bound=BaseModel)
 Row = TypeVar("Row")
@@ -31,6 +33,60 @@ class RunFolder:
     certificate: Certificate | None
     evidence: Evidence | None
     gaps: tuple[str, ...]
+    place: tuple[int, int] | None = None
+    """Of a network of a front: the number of its limit, from 1, and how many there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One network of a front, and the epochs on the way to it, those of the trunk first."""
+
+    point: Point
+    history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontFolder:
+    """A run of several limits as its folder tells it."""
+
+    recipe: Recipe
+    facts: Facts
+    branches: tuple[Branch, ...]
+    evidence: Evidence | None
+    gaps: tuple[str, ...]
+
+
+def is_front(path: Path) -> bool:
+    """Whether the folder holds the networks of several limits; False where it cannot be told."""
+    try:
+        told = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and bool(told.get("front"))
+
+
+def read_front(path: Path) -> FrontFolder:
+    """Read the run of several limits in folder `path`; the folder of a network may be damaged.
+
+    Raises:
+        FileFormatError: `recipe.yaml` or `run.json` is missing or damaged.
+    """
+    gaps: list[str] = []
+    recipe, facts = _recipe_and_facts(path)
+    branches = []
+    for point in facts.front:
+        broken: list[str] = []
+        what = f"the way to {point.folder}"
+        rows = _rows(path / point.folder / "history.jsonl", Epoch, what, broken)
+        branches.append(Branch(point=point, history=rows))
+        gaps += [f"In {point.folder}: {gap[:1].lower()}{gap[1:]}" for gap in broken]
+    return FrontFolder(
+        recipe=recipe,
+        facts=facts,
+        branches=tuple(branches),
+        evidence=_evidence(path, recipe, gaps),
+        gaps=tuple(gaps),
+    )
 
 
 def read_run(path: Path) -> RunFolder:
@@ -40,17 +96,29 @@ def read_run(path: Path) -> RunFolder:
         FileFormatError: `recipe.yaml` or `run.json` is missing or damaged: it is no run.
     """
     gaps: list[str] = []
-    recipe = _required(path / "recipe.yaml", _recipe)
+    recipe, facts = _recipe_and_facts(path)
     return RunFolder(
         recipe=recipe,
-        facts=_required(path / "run.json", lambda file: _json(file, Facts)),
+        facts=facts,
         history=_rows(path / "history.jsonl", Epoch, "the curve of the run", gaps),
         steps=_rows(path / "steps.jsonl", Step, "the growth rounds and the widths", gaps),
         layers=_optional(path / "layers.json", Layers, "the cost of the layers", gaps),
         certificate=_optional(path / "certificate.json", Certificate, "the certificate", gaps),
         evidence=_evidence(path, recipe, gaps),
         gaps=tuple(gaps),
+        place=_place(path, recipe),
     )
+
+
+def _recipe_and_facts(path: Path) -> tuple[Recipe, Facts]:
+    recipe = _required(path / "recipe.yaml", _recipe)
+    return recipe, _required(path / "run.json", lambda file: _json(file, Facts))
+
+
+def _place(path: Path, recipe: Recipe) -> tuple[int, int] | None:
+    """Which network of a front this folder has, by its name and the recipe's lists of limits."""
+    named, count = re.fullmatch(r"limit-(\d+)", path.resolve().name), points_of(recipe.values)
+    return (int(named.group(1)), count) if named and count > 1 else None
 
 
 def _required(file: Path, read: Callable[[Path], Any]) -> Any:
@@ -112,7 +180,7 @@ def _recipe(file: Path) -> Recipe:
     data = yaml.safe_load(text)
     if not isinstance(data, dict):
         raise ValueError("expected keys and values")
-    return Recipe.model_validate({**data, "text": text})
+    return Recipe.model_validate({**data, "text": text, "values": data})
 
 
 def _reason(error: Exception) -> str:

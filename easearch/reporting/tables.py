@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from easearch.growth.events import Step
+from easearch.recipe.evidence import default_of, grounds
 from easearch.reporting.digits import (
     SPACE,
     count,
@@ -20,7 +21,7 @@ from easearch.reporting.digits import (
     significant,
     trust,
 )
-from easearch.reporting.files import Arm, Certificate, Certified, Evidence, Facts
+from easearch.reporting.files import Arm, Certificate, Certified, Evidence, Facts, Recipe
 
 NONE = "–"
 
@@ -130,6 +131,24 @@ def evidence_table(evidence: Evidence) -> Table:
             for row in evidence.rows
         ),
         marked=frozenset(i for i, row in enumerate(evidence.rows) if row.accuracy_mean == best),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """A field that a run left at its default, and what that default rests on."""
+
+    field: str
+    value: str
+    claim: str
+    report: str
+
+
+def grounds_of(recipe: Recipe) -> tuple[Rest, ...]:
+    """What the defaults that the run left as they are rest on."""
+    return tuple(
+        Rest(field=field, value=_any(default_of(field)), claim=one.claim, report=one.report)
+        for field, one in grounds(recipe.values).items()
     )
 
 

@@ -71,3 +71,16 @@ def test_an_entry_that_fails_is_told_by_the_status(
     told = capsys.readouterr().out
     assert "grow, seed 0 failed: " in told and "to be spent" in told
     assert "test accuracy" in told
+
+
+def test_a_front_on_the_command_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = ["--set", "budget.limits={macs: [1.5x, 2x]}"]
+    words = ["compare", "tiny.yaml", "--arms", "uniform,uniform:equal", "--seeds", "1", *limits]
+    assert main([*words, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    for word in ("limit 1", "limit 2", "MACs an entry", "times the seed's widths"):
+        assert word in told
+    assert main([*words, "--out", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "hypervolume" in told and "against uniform" in told
+    assert (here / "out" / "uniform-equal" / "seed-0" / "limit-2" / "model.onnx").exists()

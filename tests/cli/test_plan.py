@@ -67,6 +67,9 @@ CASES: dict[str, tuple[str, str]] = {
     "a thousandfold": ("macs: 24000000", "what growth can reach here, 33.2k; was 24k meant? Write"),
     "below the seed": ("macs: 5k", "the limit macs 5k is below the seed's own 12.45k; raise"),
     "a share of the seed": ("params: 0.5x", "below the seed's own"),
+    "of a front, below the seed": ("macs: [5k, 2x]", "the limit macs 5k is below the seed's own"),
+    "of a front, not in order": ("macs: [2x, 20k]", "got 2x before 20k, that is 24.9k before 20k"),
+    "of a front, alone": ("macs: [2x]", "expected two limits or more in a list"),
 }
 
 
@@ -178,6 +181,23 @@ def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"training", "scoring", "line search", "export, certificate"} <= set(seconds)
     assert "load: fashion-mnist-mini" in shown.err.splitlines()
     assert sorted(path.name for path in Path().iterdir()) == ["budgets", "rows.csv", "tiny.yaml"]
+
+
+def test_the_plan_of_a_front_tells_every_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    limits = "budget.limits={macs: [1.8x, 2.6x], params: 9x}"
+    assert main(["plan", "tiny.yaml", "--set", limits, "--json"]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [(one["network"], one["meter"]) for one in told["limits"]] == [
+        (1, "macs"),
+        (1, "params"),
+        (2, "macs"),
+        (2, "params"),
+    ]
+    first, second = told["limits"][::2]
+    assert first["seed"] == second["seed"] < first["expected"] <= first["limit"]
+    assert first["limit"] < second["expected"] <= second["limit"]
+    assert (told["networks"], len(told["growths"])) == (2, 2)
+    assert told["growths"][-1] < told["trunk"] == pytest.approx(0.45 * 2)
 
 
 @pytest.mark.parametrize("columns", [None, 100, 60, 44])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 
 import easearch as ea
 from easearch.comparing.arms.arm import Delivered, Setting
-from easearch.comparing.widest import widest_uniform
+from easearch.comparing.point import Point
 from easearch.growth.compute import Compute
 from easearch.growth.events import Event
 from easearch.growth.stream import step_compute
 from easearch.growth.training import Quality, train_epoch
-from easearch.preflight.ready import make_ready, seeded
+from easearch.preflight.ready import Ready, make_ready, seeded
+from easearch.preflight.uniform import widest_uniform
+from easearch.roles import Bound
 
 LIMITS = {"macs": "2.6x", "params": "3x"}
 
@@ -59,19 +61,29 @@ def contest(
         ready = dataclasses.replace(
             ready, data=blind, feed=dataclasses.replace(ready.feed, dataset=blind)
         )
-        graph, growing = ready.state.graph, ready.growing
-        wide = widest_uniform(graph, ready.bounds, growing.width_step, growing.widths)
-        macs = Compute.macs_of(graph.with_widths(wide.widths))
+        points = [point_of(ready, bounds) for bounds in ready.points]
     with seeded(chosen):
         yield Setting(
             recipe=chosen,
             ready=ready,
-            compute=3.0 * macs * ready.feed.samples * ready.training.epochs,
-            uniform=wide.widths,
+            points=points,
+            compute=3.0 * points[-1].macs * ready.feed.samples * ready.training.epochs,
             folder=folder,
             watch=(events if events is not None else []).append,
             option=option,
         )
+
+
+def point_of(ready: Ready, bounds: Sequence[Bound]) -> Point:
+    graph, growing = ready.state.graph, ready.growing
+    wide = widest_uniform(graph, bounds, growing.width_step, growing.widths)
+    return Point(
+        limits={bound.meter.name: bound.limit for bound in bounds},
+        uniform=wide.widths,
+        factor=wide.factor,
+        share=wide.share,
+        macs=Compute.macs_of(graph.with_widths(wide.widths)),
+    )
 
 
 def check_entry(contest: Setting, delivered: Delivered) -> None:
@@ -79,10 +91,27 @@ def check_entry(contest: Setting, delivered: Delivered) -> None:
     for bound in contest.ready.bounds:
         assert bound.meter.cost(delivered.graph).total <= bound.limit
     assert ea.trace(delivered.model, contest.ready.sample) == delivered.graph
-    step = contest.ready.growing.width_step
-    assert all(group.width % step == 0 for group in delivered.graph.growable)
+    _check_grid(contest, delivered)
     one = step_compute(Compute.macs_of(delivered.graph), contest.ready.feed)
     assert 0 <= contest.compute - delivered.spent < one
+
+
+def check_front(contest: Setting, front: Sequence[Delivered]) -> None:
+    """What every arm owes at several limits: each kept, and the compute of all to within a step
+    each.
+    """
+    for bounds, delivered in zip(contest.ready.points, front, strict=True):
+        for bound in bounds:
+            assert bound.meter.cost(delivered.graph).total <= bound.limit
+        assert ea.trace(delivered.model, contest.ready.sample) == delivered.graph
+        _check_grid(contest, delivered)
+    steps = sum(step_compute(Compute.macs_of(d.graph), contest.ready.feed) for d in front)
+    assert 0 <= contest.compute - sum(d.spent for d in front) < steps
+
+
+def _check_grid(contest: Setting, delivered: Delivered) -> None:
+    step = contest.ready.growing.width_step
+    assert all(group.width % step == 0 for group in delivered.graph.growable)
 
 
 def weights(model: Any) -> dict[str, Any]:

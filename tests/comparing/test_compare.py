@@ -60,7 +60,9 @@ def test_every_arm_spends_the_compute_to_within_a_step(found: Comparison, arm: s
     entry = at(found, arm)
     bill = {k: v for k, v in entry["compute"].items() if k not in ("total", "given")}
     assert sum(bill.values()) == pytest.approx(entry["compute"]["total"])
-    assert abs(entry["compute"]["total"] - found.terms.compute) <= 3 * entry["macs"] * 16
+    assert (
+        abs(entry["compute"]["total"] - found.terms.compute) <= 3 * entry["front"][0]["macs"] * 16
+    )
     assert entry["compute"]["given"] == found.terms.compute
     assert bill["training"] > 0.5 * found.terms.compute
 
@@ -69,30 +71,34 @@ def test_the_compute_is_the_recipes_epochs_at_the_uniform_widths(
     found: Comparison, root: Path
 ) -> None:
     uniform = at(found, "uniform")
-    assert uniform["widths"] == dict(found.terms.uniform)
-    assert found.terms.compute == 3 * uniform["macs"] * 128 * 16
+    (part,), (point,) = uniform["front"], found.terms.points
+    assert part["widths"] == dict(point.uniform) and part["macs"] == point.macs
+    assert found.terms.compute == 3 * point.macs * 128 * 16
     assert uniform["compute"]["training"] == found.terms.compute
-    assert found.terms.step == 3 * uniform["macs"] * 16
+    assert found.terms.step == 3 * point.macs * 16
 
 
 @pytest.mark.parametrize("arm", MINE)
 def test_every_arm_keeps_the_limits_on_its_file(found: Comparison, arm: str) -> None:
     entry = at(found, arm)
-    assert entry["meets"]
-    limits = {proof["meter"]: proof for proof in entry["limits"]}
-    assert {name: proof["limit"] for name, proof in limits.items()} == found.terms.limits
+    (part,) = entry["front"]
+    assert entry["meets"] and part["meets"]
+    limits = {proof["meter"]: proof for proof in part["limits"]}
+    told = {name: proof["limit"] for name, proof in limits.items()}
+    assert told == found.terms.points[0].limits
     assert all(proof["measured"] <= proof["limit"] for proof in limits.values())
-    assert limits["macs"]["measured"] == entry["macs"]
+    assert limits["macs"]["measured"] == part["macs"]
     folder = Entry(arm=arm, seed=0).folder(found.path)
     assert (folder / "model.onnx").exists()
     x = torch.zeros(1, 1, 12, 12)
-    assert ea.trace(ea.load(folder), x).widths == entry["widths"]
+    assert ea.trace(ea.load(folder), x).widths == part["widths"]
 
 
 def test_arms_are_what_they_say(found: Comparison) -> None:
-    assert at(found, "found")["widths"] == at(found, "grow")["widths"]
-    assert at(found, "uniform-grown")["widths"] == at(found, "uniform")["widths"]
-    assert at(found, "seed")["macs"] < at(found, "uniform")["macs"]
+    parts = {arm: at(found, arm)["front"][0] for arm in MINE}
+    assert parts["found"]["widths"] == parts["grow"]["widths"]
+    assert parts["uniform-grown"]["widths"] == parts["uniform"]["widths"]
+    assert parts["seed"]["macs"] < parts["uniform"]["macs"]
     assert set(at(found, "found")["compute"]) == {"training", "total", "given"}
     for arm in ("grow", "shuffled"):
         assert at(found, arm)["compute"]["scoring"] > 0
@@ -116,8 +122,8 @@ def test_the_table_is_of_all_that_is_there(found: Comparison) -> None:
     assert rows["grow"].seeds == (0, 1)
     tests = [at(found, arm, s)["test"]["accuracy"] for s in (0, 1) for arm in ("grow", "uniform")]
     paired = (tests[0] - tests[1], tests[2] - tests[3])
-    assert rows["grow"].differences == pytest.approx(paired)
-    assert rows["grow"].difference == pytest.approx(sum(paired) / 2)
+    assert rows["grow"].accuracy.differences == pytest.approx(paired)
+    assert rows["grow"].accuracy.difference == pytest.approx(sum(paired) / 2)
     assert rows["seed"].claim == "few seeds"
     assert not found.failures and not found.left
     page = (found.path / "comparison.html").read_text()
@@ -242,8 +248,9 @@ def test_refusals_write_nothing(found: Comparison, root: Path, tmp_path: Path) -
     out = tmp_path / "out"
     for arms, seeds, against, said in (
         (["grow", "unifrom"], 1, None, "no arm 'unifrom'; did you mean 'uniform'"),
-        (["grow:fire"], 1, None, "criterion behind the colon.*'firefly'"),
-        (["uniform:x"], 1, None, "nothing behind the colon"),
+        (["grow:fire"], 1, None, "criterion or KEY=VALUE behind the colon.*'firefly'"),
+        (["uniform:x"], 1, None, "nothing behind the colon, or equal"),
+        (["seed:x"], 1, None, "nothing behind the colon"),
         ([], 1, None, "one arm or more"),
         (["grow"], 0, None, "at least 1 seed"),
         (["grow"], 1, "uniform", "a reference among the arms"),
@@ -255,7 +262,7 @@ def test_refusals_write_nothing(found: Comparison, root: Path, tmp_path: Path) -
         compare(other, ["grow"], 1, out=found.path)
     assert not out.exists()
     (tmp_path / "terms.json").write_text('{"format": 7}')
-    with pytest.raises(FileFormatError, match="expected format 1"):
+    with pytest.raises(FileFormatError, match="expected format 2"):
         compare(tiny(root), ["grow"], 1, out=tmp_path)
 
 

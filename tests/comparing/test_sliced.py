@@ -9,8 +9,8 @@ from subjects import subject
 from torch import nn
 
 import easearch as ea
-from easearch.comparing.arms.sliced import removals, worth
 from easearch.errors import GraphError
+from easearch.growth.cutting import removals, worth
 from easearch.models import build
 
 SAMPLE = torch.zeros(1, 1, 28, 28)
@@ -77,5 +77,5 @@ def test_a_group_that_nothing_weighs_is_told_of() -> None:
     model = build("mobilenet_v1", stem_channels=8, layout=[[8, 1, 1]])
     graph = ea.trace(model, SAMPLE)
     empty = ea.ChannelGroup(name="ghost", width=4, writers=(), followers=(), readers=())
-    with pytest.raises(GraphError, match="leave the arm 'sliced' out"):
+    with pytest.raises(GraphError, match="not be cut back"):
         worth(model, graph, empty)

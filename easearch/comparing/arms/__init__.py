@@ -4,6 +4,7 @@ from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.found import FOUND
 from easearch.comparing.arms.grow import GROW, RANDOM, SHUFFLED
 from easearch.comparing.arms.pruned import PRUNED
+from easearch.comparing.arms.regrown import REGROWN
 from easearch.comparing.arms.searched import SEARCHED
 from easearch.comparing.arms.seed import SEED
 from easearch.comparing.arms.sliced import SLICED
@@ -18,6 +19,7 @@ ARMS: dict[str, Arm] = {
     "seed": SEED,
     "shuffled": SHUFFLED,
     "random": RANDOM,
+    "regrown": REGROWN,
     "sliced": SLICED,
     "pruned": PRUNED,
     "searched": SEARCHED,

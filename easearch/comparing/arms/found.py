@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.arms.grow import criterion_refused
 from easearch.comparing.arms.uniform import from_scratch
+from easearch.comparing.arms.variant import refused
 from easearch.comparing.files import ENTRY
 from easearch.errors import GraphError
 
 
 def run(contest: Setting) -> Delivered:
-    """One training at the widths with which `grow` of the same seed ended; finding them is free.
+    """One training at the widths with which `grow` of the same seed ended at the same limit;
+    finding them is free.
 
     Raises:
         GraphError: it put in new layers, which widths alone do not tell of.
     """
     entry = json.loads((contest.needed["grow"] / ENTRY).read_text(encoding="utf-8"))
-    widths = {name: int(width) for name, width in entry["widths"].items()}
+    part = entry["front"][contest.part]
+    widths = {name: int(width) for name, width in part["widths"].items()}
     if widths.keys() != contest.graph.widths.keys():
         raise GraphError(
             "found: growing put in new layers, and the seed has no such groups; compare with "
@@ -31,5 +33,5 @@ FOUND = Arm(
     run=run,
     about="the widths that growing found, from scratch; finding them is not charged",
     needs=("grow",),
-    refusal=criterion_refused,
+    refusal=refused,
 )

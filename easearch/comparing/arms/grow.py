@@ -4,63 +4,112 @@ gains that mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.errors import nearest
+from easearch.comparing.arms.variant import changes_of, refused
+from easearch.front import FrontAssembly
+from easearch.growth.front import spent_since
+from easearch.growth.growing import Growing
 from easearch.growth.loop import Grower
+from easearch.preflight.ready import Ready
+from easearch.preflight.schedule import of_front
+from easearch.recipe import Recipe
+from easearch.recipe.scored import name_and_options
+
+Changes = Callable[[Setting], Mapping[str, Any]]
+"""Dotted path in a recipe -> value: by what an arm differs from the recipe."""
 
 
-def run(contest: Setting) -> Delivered:
-    """The recipe's growth, or the recipe's with the criterion behind the colon."""
-    return grown(contest, {} if contest.option is None else {"criterion": contest.option})
+def as_said(contest: Setting) -> Mapping[str, Any]:
+    """What stands behind the colon."""
+    return changes_of(contest.option)
 
 
-def shuffled(contest: Setting) -> Delivered:
-    """The gains of `unit` dealt out at random among its candidates."""
-    return grown(contest, {"criterion": {"name": "shuffled", "seed": contest.recipe.seed}})
+def shuffled(contest: Setting) -> Mapping[str, Any]:
+    """The gains of the recipe's criterion dealt out at random among its candidates."""
+    said = changes_of(contest.option)
+    of, options = name_and_options(contest.recipe.changed(said).growth.criterion)
+    dealt = {"name": "shuffled", "of": of, "seed": contest.recipe.seed, **options}
+    return {**said, "growth.criterion": dealt}
 
 
-def random(contest: Setting) -> Delivered:
+def random(contest: Setting) -> Mapping[str, Any]:
     """Random directions with random gains."""
-    return grown(contest, {"criterion": {"name": "random", "seed": contest.recipe.seed}})
+    blind = {"name": "random", "seed": contest.recipe.seed}
+    return {**changes_of(contest.option), "growth.criterion": blind}
 
 
-def grown(contest: Setting, changes: Mapping[str, Any]) -> Delivered:
-    """Grow by the recipe with other values of `growth`."""
-    recipe = contest.recipe.changed({f"growth.{key}": value for key, value in changes.items()})
-    ready = replace(contest.ready, recipe=recipe)
-    notes: list[str] = []
-    grower = Assembly(ready, contest.folder, contest.watch).grower()
-    return delivered(grower, notes)
-
-
-def delivered(grower: Grower, notes: list[str]) -> Delivered:
-    """Run the loop to its end."""
+def grown(contest: Setting, changes: Changes) -> Delivered:
+    """Grow by the recipe with these changes."""
+    grower = Assembly(_ready(contest, changes), contest.folder, contest.watch).grower()
     grower.run()
-    bill = grower.compute.as_dict()
-    bill.pop("total")
+    return delivered(grower, bill(grower))
+
+
+def fronted(contest: Setting, changes: Changes) -> list[Delivered]:
+    """The same from limit to limit: a trunk and its branches."""
+    assembly = FrontAssembly(_ready(contest, changes), contest.folder, contest.watch)
+    return branched(assembly, assembly.trunk.grower())
+
+
+def branched(assembly: FrontAssembly, trunk: Grower) -> list[Delivered]:
+    """What the branches of a trunk deliver; its own compute stands on the first one's bill."""
+    grown = assembly.grown(trunk)
+    bills = [spent_since(branch) for branch in grown]
+    bills[0] = {key: macs + bills[0][key] for key, macs in bill(trunk).items()}
+    return [delivered(branch, own) for branch, own in zip(grown, bills, strict=True)]
+
+
+def bill(grower: Grower) -> dict[str, float]:
+    """Multiply-adds by purpose."""
+    found = grower.compute.as_dict()
+    found.pop("total")
+    return found
+
+
+def delivered(grower: Grower, spent: Mapping[str, float]) -> Delivered:
+    """What a grower ends with."""
     return Delivered(
         model=grower.state.model,
         graph=grower.state.graph,
-        bill=bill,
+        bill=spent,
         seconds=dict(grower.seconds),
-        notes=tuple(notes),
     )
 
 
-def criterion_refused(option: str | None) -> str | None:
-    """Why this criterion cannot be taken."""
-    from easearch.scoring import CRITERIA
-
-    if option is None or option in CRITERIA:
-        return None
-    return f"expected a criterion behind the colon, got '{option}'; {nearest(option, CRITERIA)}"
+def _ready(contest: Setting, changes: Changes) -> Ready:
+    recipe = contest.recipe.changed(changes(contest))
+    return replace(contest.ready, recipe=recipe, growing=_growing(contest, recipe))
 
 
-GROW = Arm(run=run, about="grown by the recipe", refusal=criterion_refused)
-SHUFFLED = Arm(run=shuffled, about="grown by the recipe, the gains dealt out at random: a placebo")
-RANDOM = Arm(run=random, about="grown by the recipe, random directions and gains: a placebo")
+def _growing(contest: Setting, recipe: Recipe) -> Growing:
+    """The recipe's moments and shares, on the comparison's grid of widths."""
+    part, how = recipe.growth, contest.ready.growing
+    how = replace(how, line_search=part.line_search, layers=part.layers)
+    if len(contest.points) > 1:  # a front has moments of its own
+        ready = contest.ready
+        found, _ = of_front(
+            recipe, contest.graph, ready.points, how, ready.training, ready.feed.samples
+        )
+        return found
+    at = tuple(moment * recipe.training.epochs for moment in part.at)
+    return replace(how, stages=part.stages, at=at)
+
+
+def _arm(changes: Changes, about: str) -> Arm:
+    return Arm(
+        run=partial(grown, changes=changes),
+        front=partial(fronted, changes=changes),
+        about=about,
+        refusal=refused,
+    )
+
+
+GROW = _arm(as_said, "grown by the recipe")
+SHUFFLED = _arm(shuffled, "grown by the recipe, the gains dealt out at random: a placebo")
+RANDOM = _arm(random, "grown by the recipe, random directions and gains: a placebo")

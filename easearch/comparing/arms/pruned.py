@@ -2,7 +2,8 @@
 
 The package at its best (`easearch.comparing.pruning`); the ratio is bisected on the pruned network
 as a whole. Half of the compute goes before, what is left after; gradients that weigh channels are
-charged as scoring.
+charged as scoring. At several limits one trunk is trained, the uniform network of the largest, and
+pruned to each of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from easearch.comparing.fitting import whole_share
 from easearch.comparing.larger import SHARE, larger, told
 from easearch.comparing.pruning import KINDS, STEPS, Pruning, held_and_floors, torch_pruning
 from easearch.comparing.purse import Course, Purse, annealed, train
+from easearch.comparing.trunk import Branch, front_of
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
@@ -42,20 +44,35 @@ def run(contest: Setting) -> Delivered:
         GraphError: Torch-Pruning cannot prune the network.
     """
     torch_pruning()  # before anything is trained
-    ready, purse = contest.ready, Purse(whole=contest.compute)
+    purse = Purse(whole=contest.compute)
     course = larger(contest, purse)
     note = told(course.graph)
-    model, ratio = _narrowed(contest, course, purse)
-    course.model, course.graph = model, trace(model, ready.sample.to(ready.device))
-    # the package makes new parameters: momentum begins anew
-    course.optimizer = ready.training.optimizer(model)
+    ratio = _prune(contest, course, purse)
     train(course, contest, purse, 1.0, annealed(contest, SHARE))
     return Delivered(
-        model=model,
+        model=course.model,
         graph=course.graph,
         bill=purse.bill,
-        notes=(note, f"pruned at a ratio of {ratio:.3f}"),
+        notes=(note, _told(ratio)),
     )
+
+
+def front(contest: Setting) -> list[Delivered]:
+    """One trunk, pruned to every limit; the largest, whose uniform network it is, is left as it is.
+
+    Raises:
+        MissingExtraError: Torch-Pruning is not installed.
+        BudgetError: no ratio brings the trunk within a limit, or the compute is too little.
+        GraphError: Torch-Pruning cannot prune the trunk.
+    """
+    torch_pruning()
+
+    def cut(alone: Setting, course: Course, purse: Purse) -> Branch:
+        if course.graph.widths == alone.uniform:
+            return Branch(course=course)
+        return Branch(course=course, notes=(_told(_prune(alone, course, purse)),))
+
+    return front_of(contest, cut)
 
 
 def refusal(option: str | None) -> str | None:
@@ -63,6 +80,20 @@ def refusal(option: str | None) -> str | None:
     if option is None or option in KINDS:
         return None
     return f"unknown importance '{option}'; {nearest(option, KINDS)}"
+
+
+def _prune(contest: Setting, course: Course, purse: Purse) -> float:
+    """Make a network as narrow as the limits want; the ratio that did."""
+    ready = contest.ready
+    model, ratio = _narrowed(contest, course, purse)
+    course.model, course.graph = model, trace(model, ready.sample.to(ready.device))
+    # the package makes new parameters: momentum begins anew
+    course.optimizer = ready.training.optimizer(model)
+    return ratio
+
+
+def _told(ratio: float) -> str:
+    return f"pruned at a ratio of {ratio:.3f}"
 
 
 def _narrowed(contest: Setting, begun: Course, purse: Purse) -> tuple[nn.Module, float]:
@@ -133,5 +164,6 @@ PRUNED = Arm(
     run=run,
     about="a larger network, pruned by Torch-Pruning to the limits and fine-tuned",
     refusal=refusal,
+    front=front,
     package=("torch_pruning", "prune"),
 )

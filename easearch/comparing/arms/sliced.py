@@ -1,29 +1,20 @@
 """`sliced`: a larger network, cut to the widths of the uniform one by the scale of its norms.
 
-[Liu2017] Z. Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV
-2017, arXiv:1708.06519: the absolute scale that a batch norm gives a channel says what it is worth.
-The widths are uniform, on the device's grid, and just meet the limits: those of the arm `uniform`.
-Cut by easearch's own moves; the momentum goes with the channels that stay, and training goes on.
+After [Liu2017] (`easearch.growth.cutting`). The widths are uniform, on the device's grid, and just
+meet the limits: those of the arm `uniform`. Cut by easearch's own moves; the momentum goes with the
+channels that stay, and training goes on.
+At several limits one trunk is trained, the uniform network of the largest, and cut to each of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-import torch
-from torch import Tensor, nn
-
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.larger import SHARE, larger, told
-from easearch.comparing.purse import Purse, annealed, train
-from easearch.errors import GraphError
-from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
+from easearch.comparing.purse import Course, Purse, annealed, train
+from easearch.comparing.trunk import Branch, front_of
+from easearch.growth.cutting import removals
 from easearch.growth.events import Phase
 from easearch.growth.surgery import apply
-from easearch.moves import Remove
-
-NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"})
-"""Kinds of layers that give every channel a scale."""
 
 
 def run(contest: Setting) -> Delivered:
@@ -35,77 +26,39 @@ def run(contest: Setting) -> Delivered:
     purse = Purse(whole=contest.compute)
     course = larger(contest, purse)
     note = told(course.graph)
-    contest.watch(Phase(name="prune", detail="by the scale of the norms"))
-    cut = removals(course.model, course.graph, contest.uniform)
-    course.model, course.optimizer = apply(course.model, course.graph, cut, course.optimizer)
-    course.graph = course.graph.after(cut)
+    slice_to(course, contest)
     train(course, contest, purse, 1.0, annealed(contest, SHARE))
     return Delivered(model=course.model, graph=course.graph, bill=purse.bill, notes=(note,))
 
 
-def removals(model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> list[Remove]:
-    """The moves that bring wider groups to these widths: away with what is worth least.
+def front(contest: Setting) -> list[Delivered]:
+    """One trunk, cut to every limit's uniform widths; the largest is not cut.
+
+    Raises:
+        BudgetError: the compute is too little.
+    """
+
+    def cut(alone: Setting, course: Course, purse: Purse) -> Branch:
+        slice_to(course, alone)
+        return Branch(course=course)
+
+    return front_of(contest, cut)
+
+
+def slice_to(course: Course, contest: Setting) -> None:
+    """Cut a network to the uniform widths; nothing is computed for it.
 
     Raises:
         GraphError: a group of which nothing says what its channels are worth.
     """
-    cut = []
-    for group in graph.growable:
-        surplus = group.width - widths.get(group.name, group.width)
-        if surplus > 0:
-            order = torch.argsort(worth(model, graph, group), stable=True)
-            cut.append(Remove(group=group.name, channels=tuple(sorted(order[:surplus].tolist()))))
-    return cut
-
-
-def worth(model: nn.Module, graph: Graph, group: ChannelGroup) -> Tensor:
-    """What every channel of a group is worth, (C,): the absolute scale that its norms give it, each
-    norm's over that norm's mean, so that one norm does not speak for all.
-
-    Of a group without norms it is the Euclidean norm of its writers' rows, likewise.
-    """
-    norms = (graph.by_name[name] for name in group.followers)
-    writers = (graph.by_name[name] for name in group.writers)
-    scales = {
-        path: rows.abs().sum(1)
-        for layer in norms
-        if layer.kind in NORMS
-        for path, rows in _rows(model, graph, layer, group, 1)
-    } or {
-        path: rows.norm(dim=1)
-        for layer in writers
-        for path, rows in _rows(model, graph, layer, group, 2)
-    }
-    if not scales:
-        raise GraphError(
-            f"expected norms or weights that say what the channels of '{group.name}' are worth, "
-            "got none; leave the arm 'sliced' out"
-        )
-    return torch.stack([one / one.mean().clamp(min=1e-12) for one in scales.values()]).mean(0)
-
-
-def _rows(
-    model: nn.Module, graph: Graph, layer: Layer, group: ChannelGroup, least: int
-) -> Iterator[tuple[str, Tensor]]:
-    """(name, (C, numbers)) of the layer's weights of `least` axes or more: what the channels of the
-    group own in them.
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    for held in layer.tensors:
-        weight = parameters.get(held.path)
-        if held.role != "weight" or held.rows is None or weight is None or weight.dim() < least:
-            continue
-        rows = weight.detach().movedim(held.rows, 0).reshape(weight.shape[held.rows], -1)
-        places = [
-            rows.narrow(0, start, group.width * segment.taps).reshape(group.width, -1)
-            for segment, start in offsets_in(graph, layer.writes)
-            if segment.group == group.name
-        ]
-        if places:
-            yield held.path, torch.cat(places, dim=1)
+    contest.watch(Phase(name="prune", detail="by the scale of the norms"))
+    cut = removals(course.model, course.graph, contest.uniform)
+    course.model, course.optimizer = apply(course.model, course.graph, cut, course.optimizer)
+    course.graph = course.graph.after(cut)
 
 
 SLICED = Arm(
     run=run,
     about="a larger network, cut to the uniform widths by the scale of its norms and trained on",
+    front=front,
 )

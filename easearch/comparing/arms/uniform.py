@@ -1,18 +1,38 @@
-"""The plain alternative: the widest uniform network within the limits, trained from scratch."""
+"""The plain alternative: the widest uniform network within the limits, trained from scratch.
+
+At several limits each is trained alone. `uniform` shares the compute in proportion to the
+multiply-adds, so that all see as many batches; `uniform:equal` shares it equally.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from easearch.comparing.apart import apart
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.fresh import fresh
 from easearch.comparing.purse import Course, Purse, annealed, train
 from easearch.tracing import trace
 
+EQUAL = "equal"
+
 
 def run(contest: Setting) -> Delivered:
     """One training at the uniform widths."""
     return from_scratch(contest, contest.uniform)
+
+
+def front(contest: Setting) -> list[Delivered]:
+    """One training a limit."""
+    equal = [1.0] * len(contest.points) if contest.option == EQUAL else None
+    return apart(run, contest, equal)
+
+
+def refusal(option: str | None) -> str | None:
+    """Why this cannot stand behind the colon."""
+    if option in (None, EQUAL):
+        return None
+    return f"expected nothing behind the colon, or {EQUAL}, got '{option}'"
 
 
 def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
@@ -26,4 +46,9 @@ def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
     return Delivered(model=model, graph=graph, bill=purse.bill)
 
 
-UNIFORM = Arm(run=run, about="the widest uniform network within the limits, from scratch")
+UNIFORM = Arm(
+    run=run,
+    about="the widest uniform network within the limits, from scratch",
+    refusal=refusal,
+    front=front,
+)

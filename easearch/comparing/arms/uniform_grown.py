@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.arms.grow import delivered
-from easearch.comparing.widest import widest_uniform
+from easearch.comparing.arms.grow import bill, branched, delivered
+from easearch.front import FrontAssembly
 from easearch.graph import ChannelGroup, Graph
+from easearch.growth.loop import Grower
 from easearch.moves import Candidate, NewNeuron, Plan, Price
+from easearch.preflight.ready import Ready
+from easearch.preflight.uniform import widest_uniform
 from easearch.roles import Batches, Bound, Loss, Ranges
 from easearch.scoring import Scores
 from easearch.scoring.units.rows import Rows
@@ -43,12 +46,31 @@ def run(contest: Setting) -> Delivered:
         )
         stages.append((limits[0], found.widths))
     stages.append((ready.bounds[0].limit, contest.uniform))
-    # Without outgoing columns a step has no length to search.
-    silent = replace(ready, growing=replace(growing, line_search=()))
-    grower = Assembly(silent, contest.folder, contest.watch).grower()
+    grower = _blank(
+        Assembly(_silent(contest), contest.folder, contest.watch).grower(), stages, contest
+    )
+    grower.run()
+    return delivered(grower, bill(grower))
+
+
+def front(contest: Setting) -> list[Delivered]:
+    """A trunk through the uniform widths of all limits, and its branches."""
+    limits = (bounds[0].limit for bounds in contest.ready.points)
+    stages = [(limit, one.uniform) for limit, one in zip(limits, contest.points, strict=True)]
+    assembly = FrontAssembly(_silent(contest), contest.folder, contest.watch)
+    return branched(assembly, _blank(assembly.trunk.grower(), stages, contest))
+
+
+def _silent(contest: Setting) -> Ready:
+    """Without outgoing columns a step has no length to search."""
+    return replace(contest.ready, growing=replace(contest.ready.growing, line_search=()))
+
+
+def _blank(grower: Grower, stages: Sequence[Stage], contest: Setting) -> Grower:
     grower.criterion = Blank(widths=contest.uniform, seed=contest.recipe.seed)
     grower.selector = Given(stages=tuple(stages))
-    return delivered(grower, [])
+    grower.verify = lambda graph, bounds: {}  # these widths were measured when they were found
+    return grower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,5 +166,6 @@ def _like(held: Tensor, generator: torch.Generator) -> Tensor:
 
 UNIFORM_GROWN = Arm(
     run=run,
+    front=front,
     about="the uniform widths of each growth's limits, grown by new neurons without scoring",
 )

@@ -1,0 +1,72 @@
+"""A front of networks that have nothing in common: one run a limit, each with its share of the
+compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.files import part_folder
+from easearch.preflight.ready import Ready
+from easearch.recipe import Recipe
+
+
+def apart(
+    run: Callable[[Setting], Delivered],
+    contest: Setting,
+    weights: Sequence[float] | None = None,
+) -> list[Delivered]:
+    """Run once a limit, from the same random numbers.
+
+    Args:
+        run: of an arm, at one limit.
+        contest: with one limit or more.
+        weights: in proportion to which the compute is shared, one a limit; None: to the
+            multiply-adds of the uniform networks, so that all see as many batches.
+    """
+    found = []
+    for number, share in enumerate(shares(contest, weights)):
+        torch.manual_seed(contest.recipe.seed)
+        found.append(run(part(contest, number, share * contest.compute)))
+    return found
+
+
+def shares(contest: Setting, weights: Sequence[float] | None = None) -> list[float]:
+    """Of the compute, one a limit; together 1."""
+    if weights is None:
+        weights = [point.macs for point in contest.points]
+    return [one / sum(weights) for one in weights]
+
+
+def part(contest: Setting, number: int, compute: float) -> Setting:
+    """The setting of one limit, as it would be alone with so much compute: the recipe's epochs
+    are shares of it, growths happen at `growth.at`, and the seed network is a copy.
+    """
+    limits = dict(contest.recipe.budget.points[number])
+    recipe = contest.recipe.changed({"budget.limits": limits, "training.compute": compute})
+    return replace(
+        contest,
+        recipe=recipe,
+        ready=_ready(contest.ready, recipe, number),
+        points=(contest.points[number],),
+        compute=compute,
+        folder=part_folder(contest.folder, number, len(contest.points)),
+        part=number,
+    )
+
+
+def _ready(ready: Ready, recipe: Recipe, number: int) -> Ready:
+    growth, epochs = recipe.growth, recipe.training.epochs
+    at = tuple(moment * epochs for moment in growth.at)
+    return replace(
+        ready,
+        recipe=recipe,
+        points=(ready.points[number],),
+        state=ready.state.copied(),
+        training=replace(ready.training, compute=recipe.training.compute),
+        growing=replace(ready.growing, at=at, stages=growth.stages),
+    )
