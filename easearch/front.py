@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from easearch import record
 from easearch.assembly import Assembly, Run, write_recipe
 from easearch.growth.events import Phase, Watcher
@@ -16,6 +19,7 @@ from easearch.growth.front import branches, finish, spent_since
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
 from easearch.reporting import write_report
+from easearch.scoring.worth import worth
 
 
 class FrontAssembly:
@@ -52,12 +56,16 @@ class FrontAssembly:
         """The branches of a trunk, annealed."""
         how = self.ready.recipe
         until = how.front.trunk * how.training.epochs
-        grown = branches(trunk, until, cut=how.front.smaller == "cut")
+        grown = branches(trunk, until, self._worth if how.front.smaller == "cut" else None)
         for number, (part, branch) in enumerate(zip(self.parts, grown, strict=True)):
             branch.watch = part.watch
             self.watch(Phase(name="branch", detail=f"{number + 1} of {len(grown)}"))
             finish(branch)
         return grown
+
+    def _worth(self, grower: Grower) -> dict[str, Tensor]:
+        samples = grower.feed.scoring(grower.state.epoch)
+        return worth(grower.state.model, grower.state.graph, samples, F.cross_entropy)
 
     def _summary(
         self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]

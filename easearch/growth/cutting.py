@@ -1,4 +1,7 @@
-"""Back to smaller widths: which channels a network can do without.
+"""Back to smaller widths: which channels a network can do without, and how many of each group.
+
+How many is the same question as in growing, and is answered by the same knapsack: from the seed's
+widths on, each channel that is kept gains what it is worth, and costs what the device says.
 
 [Liu2017] Z. Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV
 2017, arXiv:1708.06519: the absolute scale that a batch norm gives a channel says what it is worth.
@@ -13,23 +16,54 @@ from torch import Tensor, nn
 
 from easearch.errors import GraphError
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
-from easearch.moves import Remove
+from easearch.moves import Candidate, NewNeuron, Remove
 
 NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"})
 """Kinds of layers that give every channel a scale."""
 
 
-def removals(model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> list[Remove]:
+Worths = Mapping[str, Tensor]
+"""Group -> (C,), what each of its channels is worth (nats)."""
+
+
+def keepable(
+    graph: Graph, worths: Worths, least: Mapping[str, int]
+) -> tuple[Graph, list[Candidate]]:
+    """The network at its least widths, and what it may keep beyond them: a candidate a channel,
+    the most worth first. Groups of which nothing is known stay as they are.
+    """
+    known = {group.name for group in graph.growable} & worths.keys() & least.keys()
+    widths = {name: min(least[name], graph.groups[name].width) for name in known}
+    kept = [
+        Candidate(move=NewNeuron(group=name), gain=float(one))
+        for name in sorted(known)
+        for one in worths[name].sort(descending=True).values[widths[name] :]
+    ]
+    return graph.with_widths(widths), sorted(kept, key=lambda one: -one.gain)
+
+
+def removals(
+    model: nn.Module, graph: Graph, widths: Mapping[str, int], worths: Worths | None = None
+) -> list[Remove]:
     """The moves that bring wider groups to these widths: away with what is worth least.
+
+    Args:
+        model: whose norms say what channels are worth, where `worths` do not.
+        graph: the model's.
+        widths: by group; others stay.
+        worths: what the channels are worth.
 
     Raises:
         GraphError: a group of which nothing says what its channels are worth.
     """
+    known = worths or {}
     cut = []
     for group in graph.growable:
         surplus = group.width - widths.get(group.name, group.width)
         if surplus > 0:
-            order = torch.argsort(worth(model, graph, group), stable=True)
+            own = known.get(group.name)
+            own = worth(model, graph, group) if own is None else own
+            order = torch.argsort(own, stable=True)
             cut.append(Remove(group=group.name, channels=tuple(sorted(order[:surplus].tolist()))))
     return cut
 

@@ -1,7 +1,7 @@
 """A front from one run: a trunk that grows from limit to limit at a constant rate, and a branch
 for each limit, which is annealed and delivered (docs/methods.md, 10).
 
-A branch is the trunk as it was at that size, or its end, cut back to the widths that it had then.
+A branch is the trunk as it was at that size, or its end, cut back within the smaller limit.
 The compute of the run is shared: the trunk takes its part, and what is left goes to the branches
 in proportion to the multiply-adds of their networks, so that each sees the same number of batches.
 """
@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from easearch.errors import BudgetError
-from easearch.growth.cutting import removals
+from easearch.growth.compute import counted
+from easearch.growth.cutting import Worths, keepable, removals
 from easearch.growth.loop import Grower
 from easearch.growth.surgery import apply
 
+Worth = Callable[[Grower], Worths]
+"""What the channels of a network are worth, as it stands."""
 NEVER = math.inf
 """The rate of a trunk does not fall."""
 
 
-def branches(trunk: Grower, until: float, *, cut: bool = False) -> list[Grower]:
+def branches(trunk: Grower, until: float, worth: Worth | None = None) -> list[Grower]:
     """Run the trunk until so many epochs have passed, and give a branch for each limit: run to its
     end (`finish`) it is the network for that limit.
 
@@ -31,12 +35,11 @@ def branches(trunk: Grower, until: float, *, cut: bool = False) -> list[Grower]:
     Args:
         trunk: with `training.compute`, and a target a limit.
         until: where the trunk ends.
-        cut: whether the smaller networks are cut from the trunk's end, by the scale of its norms
-            (cutting.py); else they leave the trunk before it grows further.
+        worth: by what the smaller networks are cut from the trunk's end (cutting.py); None: they
+            leave the trunk before it grows further.
 
     Raises:
         BudgetError: the run has no compute to share.
-        GraphError: nothing says which channels could go.
     """
     if trunk.training.compute is None:
         raise BudgetError("expected training.compute, which a front shares, got none")
@@ -44,12 +47,15 @@ def branches(trunk: Grower, until: float, *, cut: bool = False) -> list[Grower]:
     found = []
     for stage, at in enumerate(trunk.growing.at):
         trunk.train_until(at)
-        if stage and not cut:
+        if stage and worth is None:
             found.append(_leaving(trunk, stage))
         trunk.grow(stage)
     trunk.train_until(until)
-    if cut:
-        found = [_cut_back(trunk, stage) for stage in range(1, len(trunk.growing.at))]
+    if worth is not None:
+        with counted() as work:
+            worths = worth(trunk)
+        trunk.compute.scoring += work.macs
+        found = [_cut_back(trunk, stage, worths) for stage in range(len(trunk.targets) - 1)]
     found.append(_leaving(trunk, len(trunk.growing.at)))
     left = trunk.training.compute - trunk.compute.total
     macs = [trunk.compute.macs_of(one.state.graph) for one in found]
@@ -80,15 +86,20 @@ def _leaving(trunk: Grower, stages: int) -> Grower:
     branch.history, branch.steps = list(trunk.history), trunk.steps[:stages]
     branch.before = trunk.before[:stages]
     branch.compute, branch.began = replace(trunk.compute), trunk.compute.as_dict()
-    branch.seconds = dict(trunk.seconds)
+    branch.seconds = {}
     return branch
 
 
-def _cut_back(trunk: Grower, stages: int) -> Grower:
-    """The trunk as it stands, at the widths that it had after so many growths."""
-    branch = _leaving(trunk, stages)
+def _cut_back(trunk: Grower, stage: int, worths: Worths) -> Grower:
+    """The trunk as it stands, cut back within the limit of that stage."""
+    branch, target = _leaving(trunk, len(trunk.growing.at)), trunk.targets[stage]
+    branch.targets = [*trunk.targets[:-1], target]
+    branch.floors = None  # they are for gains that are measured early; by now worth is known
     state = branch.state
-    moves = removals(state.model, state.graph, trunk.steps[stages - 1].widths_after)
+    least, kept = keepable(state.graph, worths, trunk.seed_widths)
+    last = len(branch.targets) - 1
+    widths = branch.planned(kept, least, target.bounds, last).plan.widths
+    moves = removals(state.model, state.graph, widths, worths)
     state.model, state.optimizer = apply(state.model, state.graph, moves, state.optimizer)
     state.graph = state.graph.after(moves)
     return branch

@@ -66,14 +66,13 @@ class Grower:
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
         self._bills: dict[str, tuple[dict[str, int], float]] = {}
-        self._seed_widths = self.state.graph.widths
+        self.seed_widths = self.state.graph.widths
         self._seed_costs = {
             b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
         }
         self.seconds: dict[str, float] = {}
-        self._abandoned = (
-            0.0  # multiply-adds of ways that were given up: off the clock, on the bill
-        )
+        self._abandoned = 0.0
+        """Multiply-adds of ways that were given up: off the clock, on the bill."""
 
     @property
     def hours(self) -> Hours:
@@ -134,7 +133,7 @@ class Grower:
         self.watch(Phase(name="select"))
         target = self.targets[stage]
         bounds = [self._stage_bound(bound, target.share, tighter) for bound in target.bounds]
-        growth = self._planned(scores, bounds, stage)
+        growth = self.planned(scores, state.graph, bounds, stage)
         plan = growth.plan
         clock.lap("select")
         self.watch(Phase(name="grow", detail=str(growth)))
@@ -181,7 +180,9 @@ class Grower:
         self.steps.append(step)
         self.watch(step)
 
-    def _planned(self, scores: Any, bounds: Sequence[Bound], stage: int) -> Growth:
+    def planned(self, scores: Any, graph: Graph, bounds: Sequence[Bound], stage: int) -> Growth:
+        """What to grow of a graph within these bounds, of which candidates."""
+
         def told(text: str) -> None:
             self.watch(Note(text=text))
 
@@ -194,11 +195,10 @@ class Grower:
             price=self._price,
             told=told,
         )
-        graph, product = self.state.graph, self.targets[stage].product
-        ranges = self.growing.ranges(stage, self._seed_widths)
+        ranges = self.growing.ranges(stage, self.seed_widths)
         if self.floors is not None:
             ranges = raised(ranges, self.floors(bounds), graph)
-        return planner.growth(scores, graph, bounds, ranges, product)
+        return planner.growth(scores, graph, bounds, ranges, self.targets[stage].product)
 
     def _line_search(self, growth: Growth, batches: Any) -> list[tuple[float, float]]:
         """(factor, loss) for the silent growth and every factor."""

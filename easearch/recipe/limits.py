@@ -131,7 +131,7 @@ class FrontPart(Part):
     smaller: Literal["branch", "cut"] = Field(
         default="branch",
         description="where the smaller networks come from. branch: the trunk as it is at that "
-        "size; cut: the trunk's end, cut back to the widths that it had then",
+        "size; cut: the trunk's end, cut back by what its channels are worth",
     )
 
     @field_validator("at")

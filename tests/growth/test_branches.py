@@ -6,13 +6,16 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 from networks import NETWORKS, batches, sample
+from torch import Tensor
 
 from easearch.budget import find_meter
 from easearch.errors import BudgetError
 from easearch.growth.compute import Compute
+from easearch.growth.cutting import keepable, removals
 from easearch.growth.events import Event, Progress
-from easearch.growth.front import branches, finish, spent_since
+from easearch.growth.front import Worth, branches, finish, spent_since
 from easearch.growth.loop import Grower, Growing
 from easearch.growth.state import State, begin
 from easearch.growth.stream import step_compute
@@ -20,6 +23,7 @@ from easearch.growth.targets import Target
 from easearch.growth.training import Training
 from easearch.roles import Batches, Bound
 from easearch.scoring import criterion
+from easearch.scoring.worth import worth
 from easearch.selection import selector
 
 DATA = batches(number=9, size=8)
@@ -28,7 +32,11 @@ TIMES = (1.3, 1.7, 2.4)
 RATE = 0.02
 
 
-WAYS = pytest.mark.parametrize("cut", [False, True], ids=["branch", "cut"])
+def worths(grower: Grower) -> dict[str, Tensor]:
+    return worth(grower.state.model, grower.state.graph, DATA[5:6], F.cross_entropy)
+
+
+WAYS = pytest.mark.parametrize("by", [None, worths], ids=["branch", "cut"])
 
 
 class Row:
@@ -91,9 +99,9 @@ def weights(state: State) -> dict[str, torch.Tensor]:
 
 
 @WAYS
-def test_every_limit_has_its_network_and_all_compute_is_spent(cut: bool) -> None:
+def test_every_limit_has_its_network_and_all_compute_is_spent(by: Worth | None) -> None:
     grower, _ = trunk()
-    grown = branches(grower, 2.7, cut=cut)
+    grown = branches(grower, 2.7, by)
     assert len(grown) == len(TIMES)
     for branch in grown:
         finish(branch)
@@ -109,9 +117,9 @@ def test_every_limit_has_its_network_and_all_compute_is_spent(cut: bool) -> None
 
 
 @WAYS
-def test_branches_share_in_proportion_to_their_multiply_adds(cut: bool) -> None:
+def test_branches_share_in_proportion_to_their_multiply_adds(by: Worth | None) -> None:
     grower, _ = trunk()
-    grown = branches(grower, 2.7, cut=cut)
+    grown = branches(grower, 2.7, by)
     starts = [branch.state.batches for branch in grown]
     for branch in grown:
         finish(branch)
@@ -120,9 +128,9 @@ def test_branches_share_in_proportion_to_their_multiply_adds(cut: bool) -> None:
 
 
 @WAYS
-def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(cut: bool) -> None:
+def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(by: Worth | None) -> None:
     grower, seen = trunk()
-    grown = branches(grower, 2.7, cut=cut)
+    grown = branches(grower, 2.7, by)
     assert {rate for epoch, rate in seen if epoch > 0.4} == {RATE}
     for branch in grown:
         seen.clear()
@@ -134,38 +142,59 @@ def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(cut: bool) ->
 
 
 @WAYS
-def test_a_branch_leaves_the_trunk_and_the_others_as_they_are(cut: bool) -> None:
+def test_a_branch_leaves_the_trunk_and_the_others_as_they_are(by: Worth | None) -> None:
     grower, _ = trunk()
-    grown = branches(grower, 2.7, cut=cut)
+    grown = branches(grower, 2.7, by)
     before = [weights(one.state) for one in (grower, *grown[1:])]
     finish(grown[0])
     for one, kept in zip((grower, *grown[1:]), before, strict=True):
         now = weights(one.state)
         assert all(torch.equal(now[name], kept[name]) for name in kept)
-    assert [len(branch.steps) for branch in grown] == [1, 2, 3]
+    steps = [len(branch.steps) for branch in grown]
+    assert steps == [1, 2, 3] if by is None else [3, 3, 3]
 
 
 @WAYS
-def test_the_last_branch_begins_where_the_trunk_ends(cut: bool) -> None:
+def test_the_last_branch_begins_where_the_trunk_ends(by: Worth | None) -> None:
     grower, _ = trunk()
-    last = branches(grower, 2.7, cut=cut)[-1]
+    last = branches(grower, 2.7, by)[-1]
     now, kept = weights(grower.state), weights(last.state)
     assert all(torch.equal(now[name], kept[name]) for name in kept)
     assert last.now == pytest.approx(grower.now)
     assert grower.now == pytest.approx(2.7, abs=0.1)
 
 
-def test_a_cut_network_is_the_trunks_end_at_the_widths_that_it_had() -> None:
-    """Each of its tensors is a part of the trunk's, and it has taken the momentum with it."""
+def test_a_cut_network_is_a_part_of_the_trunks_end_and_the_best_that_fits() -> None:
+    """Its tensors are the trunk's, of the channels that are worth most in each group; one group
+    wider by the step would not fit.
+    """
     grower, _ = trunk()
-    grown = branches(grower, 2.7, cut=True)
+    grown = branches(grower, 2.7, worths)
     assert all(branch.now == pytest.approx(grower.now) for branch in grown)
-    for branch, step in zip(grown, grower.steps, strict=True):
-        assert branch.state.graph.widths == step.widths_after
+    known, end = worths(grower), grower.state.graph
+    for branch, target in zip(grown[:-1], grower.targets, strict=False):
+        (bound,), widths = target.bounds, branch.state.graph.widths
         own = {round(float(x), 12) for t in weights(grower.state).values() for x in t.flatten()}
         for name, tensor in weights(branch.state).items():
             assert {round(float(x), 12) for x in tensor.flatten()} <= own, name
         assert branch.state.optimizer.state
+        for group in end.growable:
+            wider = end.with_widths({**widths, group.name: widths[group.name] + 1})
+            if widths[group.name] < group.width and known[group.name].min() > 0:
+                assert bound.meter.cost(wider).total > bound.limit
+
+
+def test_what_is_worth_most_is_kept() -> None:
+    grower, _ = trunk()
+    model, graph = grower.state.model, grower.state.graph
+    known = worths(grower)
+    least = {group.name: 1 for group in graph.growable}
+    narrow, kept = keepable(graph, known, least)
+    assert all(narrow.groups[name].width == 1 for name in least)
+    assert [one.gain for one in kept] == sorted((one.gain for one in kept), reverse=True)
+    for move in removals(model, graph, least, known):
+        (best,) = set(range(graph.groups[move.group].width)) - set(move.channels)
+        assert known[move.group][best] == known[move.group].max()
 
 
 def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share() -> None:
