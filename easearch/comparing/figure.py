@@ -4,6 +4,7 @@ as dots, means as strokes, intervals as lines.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from easearch.comparing.judge import Row
 from easearch.comparing.paired import Interval
+from easearch.reporting.digits import clipped
 from easearch.reporting.style import (
     COLOUR,
     NARROW,
@@ -41,9 +43,16 @@ def figure(rows: Sequence[Row], reference: str) -> Markup:
     return inline("arms", f"Accuracy of every arm. {told}", draw)
 
 
+def wrapped(name: str, width: int) -> str:
+    """An arm's name in lines of at most so many letters, two at most."""
+    lines = textwrap.wrap(name.replace("+", " +"), width)
+    return "\n".join([lines[0], clipped(" ".join(lines[1:]), width)] if lines[1:] else lines)
+
+
 def _drawn(rows: Sequence[Row], reference: str, width: float) -> Figure:
     narrow = width <= NARROW
-    left = 6.6 * max(len(row.arm) for row in rows) + 14
+    names = [wrapped(row.arm, 16 if narrow else 30) for row in rows]
+    left = 6.6 * max(len(line) for name in names for line in name.split("\n")) + 14
     tall = STEP * len(rows)
     stacked = HEAD + tall + FOOT
     paired = any(row.accuracy.differences for row in rows)
@@ -52,14 +61,14 @@ def _drawn(rows: Sequence[Row], reference: str, width: float) -> Figure:
     first = room if narrow or not paired else (room - GAP) / 2
     axes = panel(whole, left, HEAD, first, tall)
     found = [row.accuracy for row in rows]
-    _rows(axes, rows, [(one.values, one.mean, one.interval) for one in found], names=True)
+    _rows(axes, rows, [(one.values, one.mean, one.interval) for one in found], names)
     heading(axes, "test accuracy (%)")
     if not paired:
         return whole
     at = (left, HEAD + stacked) if narrow else (left + first + GAP, HEAD)
     beside = panel(whole, at[0], at[1], first, tall)
     shown = [(one.differences, one.difference, one.difference_interval) for one in found]
-    _rows(beside, rows, shown, names=narrow)
+    _rows(beside, rows, shown, names if narrow else [""] * len(rows))
     beside.axvline(0, color=COLOUR["ink"], linewidth=1, zorder=1)
     heading(beside, f"points against {reference}, paired")
     return whole
@@ -69,8 +78,7 @@ def _rows(
     axes: Axes,
     rows: Sequence[Row],
     shown: Sequence[tuple[Sequence[float], float | None, Interval | None]],
-    *,
-    names: bool,
+    names: Sequence[str],
 ) -> None:
     grid(axes, "x")
     for at, (row, (dots, mean, interval)) in enumerate(zip(rows, shown, strict=True)):
@@ -85,7 +93,7 @@ def _rows(
             axes.plot([100 * mean] * 2, [top, end], color=colour, linewidth=2, zorder=4)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)))
-    axes.set_yticklabels([row.arm for row in rows] if names else [""] * len(rows))
+    axes.set_yticklabels(names)
     for label in axes.get_yticklabels():
         label.set_fontsize(SMALL + 1)
         label.set_color(COLOUR["ink"])

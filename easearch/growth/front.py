@@ -94,7 +94,6 @@ def _cut_back(trunk: Grower, stage: int, worths: Worths) -> Grower:
     """The trunk as it stands, cut back within the limit of that stage."""
     branch, target = _leaving(trunk, len(trunk.growing.at)), trunk.targets[stage]
     branch.targets = [*trunk.targets[:-1], target]
-    branch.floors = None  # they are for gains that are measured early; by now worth is known
     state = branch.state
     least, kept = keepable(state.graph, worths, trunk.seed_widths)
     last = len(branch.targets) - 1

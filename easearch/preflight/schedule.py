@@ -16,7 +16,7 @@ from easearch.recipe import Recipe
 from easearch.roles import Bound
 from easearch.selection import resolved
 
-EARLY = 1 / 3
+EARLY = 1 / 6
 """Of the trunk, where the smaller networks are cut from its end: it is grown by then."""
 
 

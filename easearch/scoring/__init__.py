@@ -42,6 +42,7 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
     "fast": partial(Splitting, scope="layer", solver="rayleigh"),
     "s3d": partial(Splitting, scope="layer", solver="exact", c=3.0),
     "neurons": Neurons,
+    "births": partial(Neurons, climbs=0, rounds=1),
     "gradmax": GradMax,
     "net2net": Net2Net,
     "mixed": Mixed,

@@ -46,14 +46,14 @@ def random(contest: Setting) -> Mapping[str, Any]:
 
 def grown(contest: Setting, changes: Changes) -> Delivered:
     """Grow by the recipe with these changes."""
-    grower = Assembly(_ready(contest, changes), contest.folder, contest.watch).grower()
+    grower = Assembly(varied(contest, changes), contest.folder, contest.watch).grower()
     grower.run()
     return delivered(grower, bill(grower))
 
 
 def fronted(contest: Setting, changes: Changes) -> list[Delivered]:
     """The same from limit to limit: a trunk and its branches."""
-    assembly = FrontAssembly(_ready(contest, changes), contest.folder, contest.watch)
+    assembly = FrontAssembly(varied(contest, changes), contest.folder, contest.watch)
     return branched(assembly, assembly.trunk.grower())
 
 
@@ -82,7 +82,8 @@ def delivered(grower: Grower, spent: Mapping[str, float]) -> Delivered:
     )
 
 
-def _ready(contest: Setting, changes: Changes) -> Ready:
+def varied(contest: Setting, changes: Changes) -> Ready:
+    """What the arm grows with: the recipe with these changes, on the comparison's terms."""
     recipe = contest.recipe.changed(changes(contest))
     return replace(contest.ready, recipe=recipe, growing=_growing(contest, recipe))
 

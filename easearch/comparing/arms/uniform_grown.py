@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.arms.grow import bill, branched, delivered
+from easearch.comparing.arms.grow import as_said, bill, branched, delivered, varied
+from easearch.comparing.arms.variant import refused
 from easearch.front import FrontAssembly
 from easearch.graph import ChannelGroup, Graph
 from easearch.growth.loop import Grower
@@ -35,7 +36,8 @@ Stage = tuple[float, Widths]
 
 def run(contest: Setting) -> Delivered:
     """The recipe's schedule and moments of growth, with other widths and other moves."""
-    ready, growing = contest.ready, contest.ready.growing
+    ready = _silent(contest)
+    growing = ready.growing
     seed = [bound.meter.cost(contest.graph).total for bound in ready.bounds]
     stages: list[Stage] = []
     for share in growing.stages[:-1]:
@@ -46,9 +48,7 @@ def run(contest: Setting) -> Delivered:
         )
         stages.append((limits[0], found.widths))
     stages.append((ready.bounds[0].limit, contest.uniform))
-    grower = _blank(
-        Assembly(_silent(contest), contest.folder, contest.watch).grower(), stages, contest
-    )
+    grower = _blank(Assembly(ready, contest.folder, contest.watch).grower(), stages, contest)
     grower.run()
     return delivered(grower, bill(grower))
 
@@ -63,7 +63,8 @@ def front(contest: Setting) -> list[Delivered]:
 
 def _silent(contest: Setting) -> Ready:
     """Without outgoing columns a step has no length to search."""
-    return replace(contest.ready, growing=replace(contest.ready.growing, line_search=()))
+    ready = varied(contest, as_said)
+    return replace(ready, growing=replace(ready.growing, line_search=()))
 
 
 def _blank(grower: Grower, stages: Sequence[Stage], contest: Setting) -> Grower:
@@ -168,4 +169,5 @@ UNIFORM_GROWN = Arm(
     run=run,
     front=front,
     about="the uniform widths of each growth's limits, grown by new neurons without scoring",
+    refusal=refused,
 )
