@@ -164,7 +164,9 @@ def check_same(terms: Terms, recipe: Recipe, out: Path) -> None:
     Raises:
         RecipeError: with the first field that differs.
     """
-    there, here = dict(terms.recipe), recipe.model_dump(mode="json")
+    # Read anew, a recipe of an older version has the defaults of fields that it did not know.
+    began = Recipe.model_validate(terms.recipe)
+    there, here = (one.model_dump(mode="json") for one in (began, recipe))
     for values in (there, here):
         for free in ("seed", "name", "evidence", "threads", "sweep"):
             values.pop(free, None)

@@ -58,10 +58,12 @@ def fronted(contest: Setting, changes: Changes) -> list[Delivered]:
 
 
 def branched(assembly: FrontAssembly, trunk: Grower) -> list[Delivered]:
-    """What the branches of a trunk deliver; its own compute stands on the first one's bill."""
+    """What the branches of a trunk deliver; its own compute and time stand with the first."""
     grown = assembly.grown(trunk)
     bills = [spent_since(branch) for branch in grown]
     bills[0] = {key: macs + bills[0][key] for key, macs in bill(trunk).items()}
+    for part, seconds in trunk.seconds.items():
+        grown[0].seconds[part] = grown[0].seconds.get(part, 0.0) + seconds
     return [delivered(branch, own) for branch, own in zip(grown, bills, strict=True)]
 
 
