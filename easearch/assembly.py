@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from easearch import record
-from easearch.budget import Certificate, certify
+from easearch.budget import Certificate, certify_patiently
 from easearch.budget.shares import measurable, share_of
 from easearch.errors import BudgetError
 from easearch.exporting import Exported, ExportReport, export
@@ -25,7 +25,6 @@ from easearch.growth.checkpoint import write
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
 from easearch.growth.loop import Grower
 from easearch.growth.state import State
-from easearch.growth.targets import Target, towards
 from easearch.growth.training import Quality, evaluate
 from easearch.preflight.ready import Ready
 from easearch.preflight.uniform import widest_uniform
@@ -36,8 +35,6 @@ from easearch.roles import Bound, Criterion
 from easearch.scoring import Enough
 from easearch.selection import selector
 
-LOOKS = 3
-"""How often a file is measured before a miss is believed: busy moments pass."""
 LOST = 0.02
 """A file in few bits that loses more of the test accuracy is worth a note."""
 TRIES = 3
@@ -104,17 +101,13 @@ class Assembly:
         """The growth loop with the recipe's parts, before its first epoch: towards the limit by the
         recipe's shares of the way, or from limit to limit of a front.
         """
-        points = self.ready.points
-        targets = towards(points[-1], self.ready.growing.stages)
-        if len(points) > 1:
-            targets = [Target(bounds=bounds) for bounds in points]
         return Grower(
             state=self.ready.state,
             sample=self.sample.to(self.device),
             feed=self.feed,
             criterion=self._criterion(),
             selector=selector(self.recipe.growth.selector),
-            targets=targets,
+            targets=self.ready.targets,
             meters=self.ready.meters,
             training=self.ready.training,
             growing=self.ready.growing,
@@ -199,12 +192,8 @@ class Assembly:
         )
         self.exported = report
         self.watch(Phase(name="certify", detail=f"parity {report.difference:.1g}"))
-        for _ in range(LOOKS):
-            certificate = certify(
-                file, grower.state.graph, bounds, tuple(self.sample.shape), precision
-            )
-            if certificate.meets:
-                break
+        shape = tuple(self.sample.shape)
+        certificate = certify_patiently(file, grower.state.graph, bounds, shape, precision)
         certificate.save(self.folder / "certificate.json")
         return certificate
 

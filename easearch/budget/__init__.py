@@ -1,6 +1,6 @@
 """What networks cost and may cost: meters, a device's latency table, limits, the certificate."""
 
-from easearch.budget.certificate import Certificate, Proof, certify
+from easearch.budget.certificate import Certificate, Proof, certify, certify_patiently
 from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.host import Host, this_host
 from easearch.budget.latency.kernels import kernels
@@ -26,6 +26,7 @@ __all__ = [
     "Proof",
     "Reading",
     "certify",
+    "certify_patiently",
     "find_device",
     "find_meter",
     "find_step",

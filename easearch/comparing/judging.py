@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from easearch.assembly import LOOKS
-from easearch.budget import Certificate, certify
+from easearch.budget import Certificate, certify_patiently
 from easearch.comparing.arms import Delivered
 from easearch.comparing.files import part_folder
 from easearch.comparing.guard import Guarded
@@ -81,9 +80,7 @@ def _certificate(
         calibration=ready.feed.calibrating() if quantized else None,
         tolerance=math.inf if quantized else None,
     )
-    for _ in range(LOOKS):
-        found = certify(file, delivered.graph, bounds, tuple(ready.sample.shape), precision)
-        if found.meets:
-            break
+    shape = tuple(ready.sample.shape)
+    found = certify_patiently(file, delivered.graph, bounds, shape, precision)
     found.save(folder / "certificate.json")
     return found

@@ -53,6 +53,7 @@ class Grower:
     verify: Verify
     left: Callable[[State], None]
     floors: Floors | None = None
+    """Widths below which no group should stay (`growth.even`)."""
     annealed_from: float | None = None
     """The epoch from which on the rate falls; None: that of the last growth."""
     history: list[Epoch] = field(default_factory=list)
@@ -75,11 +76,6 @@ class Grower:
         """Multiply-adds of ways that were given up: off the clock, on the bill."""
 
     @property
-    def hours(self) -> Hours:
-        """The run's clock."""
-        return Hours(training=self.training, feed=self.feed)
-
-    @property
     def bounds(self) -> Sequence[Bound]:
         """The limits that the last growth goes towards."""
         return self.targets[-1].bounds
@@ -87,7 +83,7 @@ class Grower:
     @property
     def now(self) -> float:
         """Epochs that have passed."""
-        return self.hours.now(self.state.batches, self.compute.total - self._abandoned)
+        return self._hours.now(self.state.batches, self.compute.total - self._abandoned)
 
     def run(self) -> None:
         """From the seed to the trained network."""
@@ -113,6 +109,10 @@ class Grower:
         self.before = self.before[: self.state.stage + 1]
         self._grow(len(self.growing.at) - 1, tighter)
         self.train_until(self.training.epochs)
+
+    @property
+    def _hours(self) -> Hours:
+        return Hours(training=self.training, feed=self.feed)
 
     # --- one growth round
 
@@ -227,8 +227,8 @@ class Grower:
     def train_until(self, moment: float) -> None:
         """Train until so many epochs have passed."""
         self.watch(Phase(name="train", detail=f"to epoch {moment:g} of {self.training.epochs:g}"))
-        each = self.hours.each(self.compute.macs_of(self.state.graph))
-        while (steps := self.hours.steps(self.now, moment, each, self.state.batches)) > 0:
+        each = self._hours.each(self.compute.macs_of(self.state.graph))
+        while (steps := self._hours.steps(self.now, moment, each, self.state.batches)) > 0:
             self._train(steps, each)
 
     def _train(self, steps: int, each: float) -> None:

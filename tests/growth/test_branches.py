@@ -197,9 +197,10 @@ def test_what_is_worth_most_is_kept() -> None:
         assert known[move.group][best] == known[move.group].max()
 
 
-def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share() -> None:
+@WAYS
+def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share(by: Worth | None) -> None:
     grower, _ = trunk()
-    branch = branches(grower, 2.7)[1]
+    branch = branches(grower, 2.7, by)[1]
     finish(branch)
     wide, end = branch.state.graph, branch.training.compute or 0.0
     branch.retry(0.9)
