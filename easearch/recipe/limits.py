@@ -117,7 +117,7 @@ class FrontPart(Part):
     """
 
     trunk: Number = Field(
-        default=0.45,
+        default=0.6,
         gt=0,
         lt=1,
         description="share of the compute at which the trunk ends; the branches get the rest",
@@ -129,7 +129,7 @@ class FrontPart(Part):
     )
 
     smaller: Literal["branch", "cut"] = Field(
-        default="branch",
+        default="cut",
         description="where the smaller networks come from. branch: the trunk as it is at that "
         "size; cut: the trunk's end, cut back by what its channels are worth",
     )

@@ -28,12 +28,11 @@ def started(
     first = {name: _first(name, ladder, ranges.get(name)) for name, ladder in choices.items()}
     program = _program(choices, prices, first)
     start = _within(program, first)
-    for name, wanted in ranges.items():
-        if not wanted.firm and name in program.index:
-            group, floor = program.index[name], wanted.low or 0
-            start[group] = _towards(program, start, group, choices[name], floor)
-            first[name] = int(program.allowed[name][start[group]])
-    if any(not wanted.firm for wanted in ranges.values()):
+    wishes = {name: one.low or 0 for name, one in ranges.items() if not one.firm}
+    _towards(program, start, choices, wishes)
+    for name in wishes.keys() & program.index.keys():
+        first[name] = int(program.allowed[name][start[program.index[name]]])
+    if wishes:
         program, before = _program(choices, prices, first), program
         start = program.point(before.choice(start))
     return program, start
@@ -82,13 +81,32 @@ def _within(program: Program, first: Mapping[str, int]) -> np.ndarray:
 
 
 def _towards(
-    program: Program, start: np.ndarray, group: int, ladder: Sequence[Option], floor: int
-) -> int:
-    """The option nearest to a floor that is not firm, from below if need be, within the limits."""
-    allowed = program.allowed[program.names[group]]
-    reaching = [i for i, k in enumerate(allowed) if ladder[k].width >= floor]
-    top = reaching[0] if reaching else len(allowed) - 1
+    program: Program, start: np.ndarray, choices: Options, wishes: Mapping[str, int]
+) -> None:
+    """Take groups towards floors that are not firm, within the limits: always the one that is the
+    furthest from its floor by one option, so that what there is room for is shared evenly.
+    """
+    open_ = {name for name, floor in wishes.items() if floor and name in program.index}
+
+    def share(name: str) -> tuple[float, str]:
+        width = choices[name][program.allowed[name][start[program.index[name]]]].width
+        return width / wishes[name], name
+
+    while open_:
+        name = min(open_, key=share)
+        group = program.index[name]
+        wider = _wider(program, start, group) if share(name)[0] < 1 else None
+        if wider is None:
+            open_.remove(name)
+        else:
+            start[group] = wider
+
+
+def _wider(program: Program, start: np.ndarray, group: int) -> int | None:
+    """The next option of a group that keeps the limits with all others as they are: on a staircase
+    the very next may not, and one behind it does.
+    """
     cost = program.alone(group, start)
     other = program.used(start) - cost[start[group]]
-    fits = [i for i in range(top + 1) if program.kept(other + cost[i])]
-    return max(fits, default=int(start[group]))
+    further = range(int(start[group]) + 1, program.sizes[group])
+    return next((i for i in further if program.kept(other + cost[i])), None)

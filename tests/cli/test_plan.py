@@ -197,7 +197,7 @@ def test_the_plan_of_a_front_tells_every_limit(capsys: pytest.CaptureFixture[str
     assert first["seed"] == second["seed"] < first["expected"] <= first["limit"]
     assert first["limit"] < second["expected"] <= second["limit"]
     assert (told["networks"], len(told["growths"])) == (2, 2)
-    assert told["growths"][-1] < told["trunk"] == pytest.approx(0.45 * 2)
+    assert told["growths"][-1] < told["trunk"] == pytest.approx(0.6 * 2)
 
 
 @pytest.mark.parametrize("columns", [None, 100, 60, 44])

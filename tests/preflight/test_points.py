@@ -163,7 +163,7 @@ def test_a_plan_tells_every_limit_of_a_front(found: Preflight, ready: Ready) -> 
         assert one.verdict == "met and filled"
     assert [one.written for one in found.limits[1::2]] == ["params: 12x"] * 3
     assert (found.networks, found.growths) == (3, ready.growing.at)
-    assert found.trunk == pytest.approx(0.45 * 6)
+    assert found.trunk == pytest.approx(0.6 * 6)
     text = str(found)
     assert "a front of 3 networks" in text and "macs of network 2" in text
 
@@ -174,7 +174,7 @@ def test_what_a_front_takes_is_what_it_will_take(
 ) -> None:
     """Multiply-adds and widths, as growing and annealing count and choose them."""
     asked = recipe(front={"smaller": smaller})
-    if smaller != "branch":
+    if smaller != "cut":
         found = plan(asked)
     with seeded(asked):
         ready = make_ready(asked, lambda event: None)

@@ -184,7 +184,7 @@ def test_a_field_that_means_nothing_to_a_run_is_left_out(monkeypatch: pytest.Mon
 
     measured = dict.fromkeys(("growth.at", "front.trunk"), MEASURED["growth.criterion"])
     monkeypatch.setattr(place, "MEASURED", measured)
-    values = {"growth": {"at": default_of("growth.at")}, "front": {"trunk": 0.45}}
+    values = {"growth": {"at": default_of("growth.at")}, "front": {"trunk": default_of("front.trunk")}}
     one = {**values, "budget": {"limits": {"macs": "2x"}}}
     several = {**values, "budget": {"limits": {"macs": ["2x", "3x"], "params": "9x"}}}
     assert (points_of(one), points_of(several)) == (1, 2)

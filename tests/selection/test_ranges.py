@@ -81,6 +81,27 @@ def test_a_wish_goes_as_far_as_it_can(name: str) -> None:
     assert any(bound.meter.cost(wider).total > bound.limit for bound in bounds)
 
 
+@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.parametrize("room", [1.2, 1.5, 2.0])
+def test_wishes_share_what_there_is_room_for(name: str, room: float) -> None:
+    """No group is further from its floor than another one by more than a step of either, unless
+    that step would not keep the limits; the order of the groups says nothing.
+    """
+    graph = graph_of()
+    wishes = {group.name: Range(low=2 * group.width, firm=False) for group in graph.growable}
+    plan = chosen(name, graph, wishes, room)
+    turned = chosen(name, graph, dict(reversed(wishes.items())), room)
+    assert turned.widths == plan.widths
+    bounds = bounds_of(graph, room, ("macs", "params"))
+    shares = {one.name: plan.widths[one.name] / (2 * one.width) for one in graph.growable}
+    for group in graph.growable:
+        wider = graph.with_widths({**plan.widths, group.name: plan.widths[group.name] + STEP})
+        fits = all(bound.meter.cost(wider).total <= bound.limit for bound in bounds)
+        own = shares[group.name]
+        if own < 1 and fits:
+            assert own + STEP / (2 * group.width) >= max(shares.values())
+
+
 def test_patterns_the_later_ones_count_field_by_field() -> None:
     graph = graph_of()
     names = [group.name for group in graph.growable]
