@@ -167,9 +167,11 @@ def check_same(terms: Terms, recipe: Recipe, out: Path) -> None:
     # Read anew, a recipe of an older version has the defaults of fields that it did not know.
     began = Recipe.model_validate(terms.recipe)
     there, here = (one.model_dump(mode="json") for one in (began, recipe))
+    unread = {"front"} if len(recipe.budget.points) == 1 else {"growth.at", "growth.stages"}
     for values in (there, here):
-        for free in ("seed", "name", "evidence", "threads", "sweep"):
-            values.pop(free, None)
+        for free in ("seed", "name", "evidence", "threads", "sweep", *unread):
+            *part, key = free.split(".")
+            (values[part[0]] if part else values).pop(key, None)
     differs = _difference(there, here)
     if differs is not None:
         where, was, now = differs
