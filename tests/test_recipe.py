@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
     "data": {"name": "fashion-mnist-mini"},
     "model": {"name": "mobilenet_v1", "arguments": {"layout": [[8, 1, 1]], "stem_channels": 8}},
     "budget": {"limits": {"macs": "2x"}},
-    "growth": {"stages": [0.4, 1.0], "at": [0.1, 0.2]},
+    "growth": {"criterion": "unit", "stages": [0.4, 1.0], "at": [0.1, 0.2]},
     "training": {"epochs": 4},
 }
 

@@ -126,9 +126,9 @@ class GrowthPart(Part):
     """When the network grows, how far, and by which rules."""
 
     criterion: Annotated[str | dict[str, Any], PlainValidator(checked_criterion)] = Field(
-        default="unit",
-        description="scores channels; `unit` predicts best. With options of its own: "
-        "`{name: unit, c: 3.0}`",
+        default="births",
+        description="scores channels; `births`, new neurons, does best in reports/growth-study, "
+        "`unit` predicts best. With options of its own: `{name: unit, c: 3.0}`",
     )
     selector: str = Field(default="exact", description="chooses among them; `exact` proves it")
     stages: tuple[Number, ...] = Field(
@@ -148,7 +148,7 @@ class GrowthPart(Part):
         "found on few of them are noise. auto: as many as it takes for them not to be",
     )
     even: Number = Field(
-        default=0.0,
+        default=1.0,
         ge=0,
         le=1,
         description="floor of every group, from the seed's width (0) to that of the uniform "

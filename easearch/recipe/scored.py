@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from easearch.recipe.parts import GrowthPart
     from easearch.roles import Criterion
 
-NAME, DEFAULT = "name", "unit"
+NAME, DEFAULT = "name", "births"
 OFFERED = 100
 """New layers that a criterion tells of at most, for a growth to choose from."""
 
@@ -33,7 +33,7 @@ def checked_criterion(said: Any) -> str | dict[str, Any]:
     if isinstance(said, str):
         return known("criterion", said, CRITERIA)
     if not isinstance(said, Mapping):
-        raise fault(f"expected a name or {{name: {DEFAULT}, c: 3.0}}, got {said!r}")
+        raise fault(f"expected a name or {{name: unit, c: 3.0}}, got {said!r}")
     options = {str(key): value for key, value in said.items()}
     name = options.pop(NAME, DEFAULT)
     if not isinstance(name, str):

@@ -22,7 +22,7 @@ model:
   name: mobilenet_v1
   arguments: {layout: [[8, 1, 1], [8, 1, 2]], stem_channels: 8}
 budget: {limits: {macs: 2x}}
-growth: {stages: [1.0], at: [0.5], images: 128, width_step: 4}
+growth: {criterion: unit, stages: [1.0], at: [0.5], images: 128, width_step: 4}
 training: {epochs: 2, batch_size: 128}
 threads: 1
 """

@@ -63,7 +63,7 @@ def front(tmp_path: Path) -> Path:
     }
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(told))
-    _recipe(folder, {"latency": list(LIMITS)}, {"criterion": "unit", "selector": "duals"})
+    _recipe(folder, {"latency": list(LIMITS)}, {"criterion": default_of("growth.criterion"), "selector": "duals"})
     (folder / "evidence.json").write_text(json.dumps(evidence()))
     for number in range(3):
         there = folder / f"limit-{number + 1}"
