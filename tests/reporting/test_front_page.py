@@ -63,7 +63,11 @@ def front(tmp_path: Path) -> Path:
     }
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(told))
-    _recipe(folder, {"latency": list(LIMITS)}, {"criterion": default_of("growth.criterion"), "selector": "duals"})
+    _recipe(
+        folder,
+        {"latency": list(LIMITS)},
+        {"criterion": default_of("growth.criterion"), "selector": "duals"},
+    )
     (folder / "evidence.json").write_text(json.dumps(evidence()))
     for number in range(3):
         there = folder / f"limit-{number + 1}"
@@ -184,7 +188,10 @@ def test_a_field_that_means_nothing_to_a_run_is_left_out(monkeypatch: pytest.Mon
 
     measured = dict.fromkeys(("growth.at", "front.trunk"), MEASURED["growth.criterion"])
     monkeypatch.setattr(place, "MEASURED", measured)
-    values = {"growth": {"at": default_of("growth.at")}, "front": {"trunk": default_of("front.trunk")}}
+    values = {
+        "growth": {"at": default_of("growth.at")},
+        "front": {"trunk": default_of("front.trunk")},
+    }
     one = {**values, "budget": {"limits": {"macs": "2x"}}}
     several = {**values, "budget": {"limits": {"macs": ["2x", "3x"], "params": "9x"}}}
     assert (points_of(one), points_of(several)) == (1, 2)
