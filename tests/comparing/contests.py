@@ -106,7 +106,8 @@ def check_front(contest: Setting, front: Sequence[Delivered]) -> None:
         assert ea.trace(delivered.model, contest.ready.sample) == delivered.graph
         _check_grid(contest, delivered)
     steps = sum(step_compute(Compute.macs_of(d.graph), contest.ready.feed) for d in front)
-    assert 0 <= contest.compute - sum(d.spent for d in front) < steps
+    # A trunk's branches end on the step that is nearest, which may be half of one too much.
+    assert abs(contest.compute - sum(d.spent for d in front)) < steps
 
 
 def _check_grid(contest: Setting, delivered: Delivered) -> None:
