@@ -48,6 +48,7 @@ def recipe() -> ea.Recipe:
                 },
             },
             "budget": {"limits": {"macs": [f"{times}x" for times in TIMES]}},
+            "front": {"smaller": "branch"},
             "growth": {"criterion": "random", "images": 32, "width_step": 4, "line_search": [1.0]},
             "training": {"epochs": EPOCHS, "batch_size": BATCH, "rate": 0.05, "compute": 4e8},
             "threads": 1,

@@ -132,7 +132,7 @@ class _Run:
         ends = [*(moment / how.epochs for moment in at), trunk]
         work = [s + t for s, t in zip(self._scorings(scores), self._searches(), strict=True)]
         spent, found = 0.0, []
-        for end, growth in zip(ends, [*work, 0.0], strict=True):
+        for end, growth in zip(ends, [*work, self._worth()], strict=True):
             found.append(max(end * how.compute - spent, 0.0))
             spent += found[-1] + growth
         if self.networks > 1:
@@ -172,12 +172,20 @@ class _Run:
         """As a run counts it: a training step is three forward passes."""
         samples = self.ready.feed.samples
         training = sum(3 * e * samples * m for e, m in zip(passes, self.macs, strict=True))
-        scoring, search = sum(self._scorings(scores)), sum(self._searches())
+        scoring, search = sum(self._scorings(scores)) + self._worth(), sum(self._searches())
         return Compute(training=training, scoring=scoring, search=search).as_dict()
 
     def _scorings(self, scores: Sequence[Scored]) -> list[float]:
         """Multiply-adds of every growth's scoring."""
         return self._at(scores, "work")[:-1]
+
+    def _worth(self) -> float:
+        """Multiply-adds of telling what a trunk's channels are worth, where its end is cut: a pass
+        forward, and one back to the channels.
+        """
+        if self.networks == 1 or self.ready.recipe.front.smaller != "cut":
+            return 0.0
+        return 2 * self.macs[-1] * self.ready.feed.scoring(0).samples
 
     def _searches(self) -> list[float]:
         """Multiply-adds of every growth's line search, and of measuring the statistics anew."""

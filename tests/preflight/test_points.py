@@ -31,6 +31,7 @@ def recipe(limits: dict[str, Any] | None = None, **changes: Any) -> ea.Recipe:
         "budget": {"limits": limits or {"macs": [f"{t}x" for t in TIMES], "params": "12x"}},
         "growth": {"images": 64, "width_step": 4},
         "training": {"epochs": 6, "batch_size": 64, "rate": 0.05},
+        "front": {"smaller": "branch"},
         "threads": 1,
     }
     return ea.Recipe.model_validate({**values, **changes})
@@ -174,7 +175,7 @@ def test_what_a_front_takes_is_what_it_will_take(
 ) -> None:
     """Multiply-adds and widths, as growing and annealing count and choose them."""
     asked = recipe(front={"smaller": smaller})
-    if smaller != "cut":
+    if smaller != "branch":
         found = plan(asked)
     with seeded(asked):
         ready = make_ready(asked, lambda event: None)
