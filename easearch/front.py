@@ -71,7 +71,7 @@ class FrontAssembly:
         self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]
     ) -> dict[str, Any]:
         """What `run.json` tells of the whole; each network's own lies in its folder."""
-        bills = [trunk.compute.as_dict(), *map(spent_since, grown)]
+        bills = [spent_since(one) for one in (trunk, *grown)]
         last, kept = runs[-1].summary, ("name", "seed", "easearch", "versions", "host", "device")
         bill = {key: sum(one[key] for one in bills) for key in bills[-1]}
         notes = dict.fromkeys(note for run in runs for note in run.summary["notes"])

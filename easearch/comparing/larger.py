@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from easearch.comparing.arms.arm import Setting
-from easearch.comparing.fresh import fresh
-from easearch.comparing.purse import Course, Purse, annealed, train
+from easearch.comparing.purse import Course, Purse
+from easearch.comparing.trunk import trunk_of
 from easearch.graph import Graph
 from easearch.preflight.uniform import widest_uniform
 
@@ -33,14 +33,7 @@ def larger(contest: Setting, purse: Purse) -> Course:
     bounds = [replace(bound, limit=TIMES * bound.limit) for bound in ready.bounds]
     step, ranges = ready.growing.width_step, ready.growing.widths
     wide = widest_uniform(contest.graph, bounds, step, ranges, measure=False)
-    model = fresh(contest, wide.widths)
-    course = Course(
-        model=model,
-        graph=contest.graph.with_widths(wide.widths),
-        optimizer=ready.training.optimizer(model),
-    )
-    train(course, contest, purse, SHARE, annealed(contest, SHARE))
-    return course
+    return trunk_of(contest, purse, wide.widths, SHARE)
 
 
 def told(graph: Graph) -> str:

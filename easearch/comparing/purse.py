@@ -6,10 +6,9 @@ whatever the width that it went into. So all training of an entry can follow one
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 from torch.optim import Optimizer
@@ -78,13 +77,10 @@ def falling(contest: Setting, begin: float, end: float) -> Rate:
     """The anneal of one branch of a front: from the highest rate by one cosine to 0, between two
     shares of the compute.
     """
-    highest = contest.ready.training.rate
-
-    def rate(share: float) -> float:
-        done = min(max((share - begin) / (end - begin), 0.0), 1.0)
-        return highest * 0.5 * (1 + math.cos(math.pi * done))
-
-    return rate
+    training = contest.ready.training
+    epochs = training.epochs
+    until = replace(training, epochs=end * epochs, warmup=0.0)
+    return lambda share: until.rate_at(share * epochs, begin * epochs)
 
 
 def train(

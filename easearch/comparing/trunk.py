@@ -8,7 +8,7 @@ that all branches see as many batches, the same ones. Each is annealed by one co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from easearch.comparing.apart import part, shares
@@ -39,7 +39,7 @@ def front_of(contest: Setting, cut: Cut) -> list[Delivered]:
         BudgetError: the compute is too little.
     """
     purse = Purse(whole=contest.compute)
-    trunk = trunk_of(contest, purse, contest.recipe.front.trunk)
+    trunk = trunk_of(contest, purse, contest.uniform, contest.recipe.front.trunk)
     found: list[Delivered] = []
     bill: dict[str, float] = {}
     until, rest = purse.share, 1 - purse.share
@@ -57,15 +57,18 @@ def front_of(contest: Setting, cut: Cut) -> list[Delivered]:
     return found
 
 
-def trunk_of(contest: Setting, purse: Purse, until: float) -> Course:
-    """The largest limit's uniform network, trained until the share `until` of the compute is spent:
-    a warm-up, then the constant rate.
+def trunk_of(contest: Setting, purse: Purse, widths: Mapping[str, int], until: float) -> Course:
+    """A fresh network at these widths, trained until the share `until` of the compute is spent: a
+    warm-up, then the constant rate.
+
+    Raises:
+        BudgetError: the compute is not enough for one step.
     """
     ready = contest.ready
-    model = fresh(contest, contest.uniform)
+    model = fresh(contest, widths)
     course = Course(
         model=model,
-        graph=contest.graph.with_widths(contest.uniform),
+        graph=contest.graph.with_widths(widths),
         optimizer=ready.training.optimizer(model),
     )
     train(course, contest, purse, until, annealed(contest, until))

@@ -70,10 +70,10 @@ def finish(branch: Grower) -> None:
 
 
 def spent_since(branch: Grower) -> dict[str, float]:
-    """Multiply-adds of a branch by purpose, without the trunk's."""
+    """Multiply-adds by purpose: a branch's without the trunk's, all of another grower's."""
     found = branch.compute.as_dict()
     found.pop("total")
-    return {purpose: macs - branch.began[purpose] for purpose, macs in found.items()}
+    return {purpose: macs - branch.began.get(purpose, 0.0) for purpose, macs in found.items()}
 
 
 def _leaving(trunk: Grower, stages: int) -> Grower:

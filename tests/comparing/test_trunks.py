@@ -132,7 +132,7 @@ def test_branches_do_not_touch_each_other(tmp_path: Path) -> None:
 
 def test_a_copy_has_its_momentum(tmp_path: Path) -> None:
     with contest(tmp_path, **LIMITS) as setting:
-        trunk = trunk_of(setting, Purse(whole=setting.compute), 0.3)
+        trunk = trunk_of(setting, Purse(whole=setting.compute), setting.uniform, 0.3)
         copy, before = copied(trunk), weights(trunk.model)
         buffers = [state["momentum_buffer"] for state in copy.optimizer.state.values()]
         assert len(buffers) == len(list(copy.model.parameters()))

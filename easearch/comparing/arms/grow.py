@@ -48,7 +48,7 @@ def grown(contest: Setting, changes: Changes) -> Delivered:
     """Grow by the recipe with these changes."""
     grower = Assembly(varied(contest, changes), contest.folder, contest.watch).grower()
     grower.run()
-    return delivered(grower, bill(grower))
+    return delivered(grower, spent_since(grower))
 
 
 def fronted(contest: Setting, changes: Changes) -> list[Delivered]:
@@ -61,17 +61,10 @@ def branched(assembly: FrontAssembly, trunk: Grower) -> list[Delivered]:
     """What the branches of a trunk deliver; its own compute and time stand with the first."""
     grown = assembly.grown(trunk)
     bills = [spent_since(branch) for branch in grown]
-    bills[0] = {key: macs + bills[0][key] for key, macs in bill(trunk).items()}
+    bills[0] = {key: macs + bills[0][key] for key, macs in spent_since(trunk).items()}
     for part, seconds in trunk.seconds.items():
         grown[0].seconds[part] = grown[0].seconds.get(part, 0.0) + seconds
     return [delivered(branch, own) for branch, own in zip(grown, bills, strict=True)]
-
-
-def bill(grower: Grower) -> dict[str, float]:
-    """Multiply-adds by purpose."""
-    found = grower.compute.as_dict()
-    found.pop("total")
-    return found
 
 
 def delivered(grower: Grower, spent: Mapping[str, float]) -> Delivered:

@@ -49,7 +49,7 @@ def front(contest: Setting) -> list[Delivered]:
         GraphError: a group of which nothing says what its channels are worth.
     """
     purse = Purse(whole=contest.compute)
-    largest = trunk_of(contest, purse, SHRUNK * contest.recipe.front.trunk)
+    largest = trunk_of(contest, purse, contest.uniform, SHRUNK * contest.recipe.front.trunk)
     slice_to(largest, replace(contest, points=contest.points[:1]))
     assembly = FrontAssembly(_ready(contest, largest), contest.folder, contest.watch)
     trunk = assembly.trunk.grower()

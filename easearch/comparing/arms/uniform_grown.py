@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.arms.grow import as_said, bill, branched, delivered, varied
+from easearch.comparing.arms.grow import as_said, branched, delivered, varied
 from easearch.comparing.arms.variant import refused
 from easearch.front import FrontAssembly
 from easearch.graph import ChannelGroup, Graph
+from easearch.growth.front import spent_since
 from easearch.growth.loop import Grower
 from easearch.moves import Candidate, NewNeuron, Plan, Price
 from easearch.preflight.ready import Ready
@@ -50,7 +51,7 @@ def run(contest: Setting) -> Delivered:
     stages.append((ready.bounds[0].limit, contest.uniform))
     grower = _blank(Assembly(ready, contest.folder, contest.watch).grower(), stages, contest)
     grower.run()
-    return delivered(grower, bill(grower))
+    return delivered(grower, spent_since(grower))
 
 
 def front(contest: Setting) -> list[Delivered]:
