@@ -97,12 +97,16 @@ class Assembly:
         quality = evaluate(grower.state.model, self.feed.test())
         return self._finished(grower, certificate, quality)
 
-    def grower(self) -> Grower:
+    def grower(self, state: State | None = None) -> Grower:
         """The growth loop with the recipe's parts, before its first epoch: towards the limit by the
         recipe's shares of the way, or from limit to limit of a front.
+
+        Args:
+            state: where it begins, if not at the seed.
         """
         return Grower(
-            state=self.ready.state,
+            state=state or self.ready.state,
+            seed_widths=self.seed_graph.widths,
             sample=self.sample.to(self.device),
             feed=self.feed,
             criterion=self._criterion(),
@@ -208,7 +212,7 @@ class Assembly:
         record.write_rows(folder / "steps.jsonl", grower.steps)
         record.write_json(folder / "layers.json", record.layer_costs(meters, seed, final))
         write_recipe(self.recipe, folder)
-        last = grower.history[-1]
+        last, last_step = grower.history[-1], next(reversed(grower.steps), None)
         summary = {
             "name": self.recipe.name,
             "seed": self.recipe.seed,
@@ -218,7 +222,7 @@ class Assembly:
             "device": self.device,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "precision": self.recipe.budget.precision,
-            "status": "budget_full" if grower.steps[-1].binding else "no_gain_left",
+            "status": "no_gain_left" if last_step and not last_step.binding else "budget_full",
             "test": {**dataclasses.asdict(quality), "images": len(self.data.test)},
             **self._coarser(quality),
             "validation": {

@@ -9,13 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor
-
 from easearch import record
 from easearch.assembly import Assembly, Run, write_recipe
 from easearch.growth.events import Phase, Watcher
-from easearch.growth.front import branches, finish, spent_since
+from easearch.growth.front import Worth, branches, finish, spent_since
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
 from easearch.reporting import write_report
@@ -27,8 +24,8 @@ class FrontAssembly:
     run folders like any other.
     """
 
-    def __init__(self, ready: Ready, folder: Path, watch: Watcher) -> None:
-        self.ready, self.folder, self.watch = ready, folder, watch
+    def __init__(self, ready: Ready, folder: Path, watch: Watcher, worth: Worth = worth) -> None:
+        self.ready, self.folder, self.watch, self.worth = ready, folder, watch, worth
         self.trunk = Assembly(ready, folder, watch)
         self.parts = [
             Assembly(
@@ -39,7 +36,7 @@ class FrontAssembly:
 
     def run(self) -> Run:
         """Seed to certificates."""
-        trunk = self.trunk.grower()
+        trunk = self.grower()
         grown = self.grown(trunk)
         runs = []
         for part, branch in zip(self.parts, grown, strict=True):
@@ -52,20 +49,21 @@ class FrontAssembly:
         write_report(self.folder)
         return dataclasses.replace(runs[-1], path=self.folder, summary=summary, front=tuple(runs))
 
+    def grower(self) -> Grower:
+        """The trunk before its first epoch."""
+        start = self.ready.growing.start
+        return self.trunk.grower(None if start is None else self.ready.drawn(start))
+
     def grown(self, trunk: Grower) -> list[Grower]:
         """The branches of a trunk, annealed."""
         how = self.ready.recipe
         until = how.front.trunk * how.training.epochs
-        grown = branches(trunk, until, self._worth if how.front.smaller == "cut" else None)
+        grown = branches(trunk, until, self.worth if how.front.smaller == "cut" else None)
         for number, (part, branch) in enumerate(zip(self.parts, grown, strict=True)):
             branch.watch = part.watch
             self.watch(Phase(name="branch", detail=f"{number + 1} of {len(grown)}"))
             finish(branch)
         return grown
-
-    def _worth(self, grower: Grower) -> dict[str, Tensor]:
-        samples = grower.feed.scoring(grower.state.epoch)
-        return worth(grower.state.model, grower.state.graph, samples, F.cross_entropy)
 
     def _summary(
         self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]

@@ -18,6 +18,8 @@ from easearch.graph import Graph, Shape
 from easearch.moves import Candidate, Plan
 
 Loss = Callable[[Any, Any], Tensor]
+Worths = Mapping[str, Tensor]
+"""Group -> (C,), what each of its channels is worth (nats)."""
 """`loss(outputs, targets)` -> the mean over the samples, a scalar (nats)."""
 
 Batches = Iterable[tuple[Any, Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from easearch.data import Dataset
 from easearch.errors import GraphError, RecipeError
 from easearch.factories import Factory, find_factory, made
+from easearch.graph import Graph
 from easearch.growth.checkpoint import Architecture
-from easearch.models import build
+from easearch.growth.surgery import resize
+from easearch.models import build, initialise
 from easearch.recipe import Recipe
 from easearch.tracing.program import evaluating
 
@@ -40,6 +43,31 @@ class Seed:
             raise RecipeError(f"model.arguments: {error}") from error
         self._check(model)
         return model
+
+    def fresh(self, model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> nn.Module:
+        """A network of the seed's structure with fresh weights, at any widths; they are drawn from
+        torch's default generator.
+
+        A seed of easearch's own is drawn as it always is. Of a user's factory nothing but its
+        modules is known: each draws by its own `reset_parameters`, as torch's constructors do.
+
+        Args:
+            model: the seed.
+            graph: the seed's.
+            widths: by group; others stay.
+
+        Raises:
+            GraphError: a group that the seed does not have.
+        """
+        wider = resize(model, graph, widths)
+        for module in wider.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                with torch.no_grad():
+                    reset()
+        if self.factory is None:
+            initialise(wider)
+        return wider
 
     def _check(self, model: nn.Module) -> None:
         """Refuse a network that does not give a number a class, before it is trained."""

@@ -15,11 +15,13 @@ from easearch.cli import main
 from easearch.cli.grow import summary_rows
 from easearch.errors import FileFormatError
 from easearch.growth.events import Event, Phase
+from easearch.models import build
 from easearch.reporting.digits import percent, quantity
 
 TIMES = (1.3, 1.8)
 EPOCHS, BATCH, IMAGES = 3, 64, 600
-TOP = {"limit-1", "limit-2", "recipe.yaml", "report.html", "run.json", "stage-0", "stage-1"}
+STAGES = {"stage-0", "stage-1"}
+TOP = {"limit-1", "limit-2", "recipe.yaml", "report.html", "run.json", *STAGES}
 NETWORK = {
     "architecture.json",
     "certificate.json",
@@ -34,7 +36,11 @@ NETWORK = {
 }
 
 
-def recipe() -> ea.Recipe:
+WAYS = {"branch": {"smaller": "branch"}, "wide": {}}
+"""Branches of a trunk that grows; and, by default, cut from one that begins at its largest."""
+
+
+def recipe(way: str = "branch") -> ea.Recipe:
     return ea.Recipe.model_validate(
         {
             "name": "tiny-front",
@@ -48,7 +54,7 @@ def recipe() -> ea.Recipe:
                 },
             },
             "budget": {"limits": {"macs": [f"{times}x" for times in TIMES]}},
-            "front": {"smaller": "branch"},
+            "front": WAYS[way],
             "growth": {"criterion": "random", "images": 32, "width_step": 4, "line_search": [1.0]},
             "training": {"epochs": EPOCHS, "batch_size": BATCH, "rate": 0.05, "compute": 4e8},
             "threads": 1,
@@ -56,26 +62,34 @@ def recipe() -> ea.Recipe:
     )
 
 
+@pytest.fixture(scope="module", params=sorted(WAYS))
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> ea.Run:
-    return ea.grow(recipe(), tmp_path_factory.mktemp("fronts") / "first")
+def run(way: str, tmp_path_factory: pytest.TempPathFactory) -> ea.Run:
+    return ea.grow(recipe(way), tmp_path_factory.mktemp("fronts") / "first")
 
 
 def page(folder: Path) -> str:
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_folder_is_whole_and_nothing_else_stays(run: ea.Run) -> None:
-    assert {entry.name for entry in run.path.iterdir()} == TOP
+def test_the_folder_is_whole_and_nothing_else_stays(run: ea.Run, way: str) -> None:
+    top = TOP - (STAGES if way == "wide" else set())
+    assert {entry.name for entry in run.path.iterdir()} == top
     for one in run.front:
         assert {entry.name for entry in one.path.iterdir()} == NETWORK
     assert [entry.name for entry in run.path.parent.iterdir()] == ["first"]
-    assert ea.Recipe.load(run.path / "recipe.yaml") == recipe()
+    assert ea.Recipe.load(run.path / "recipe.yaml") == recipe(way)
 
 
 def test_every_network_is_certified_against_its_own_limit(run: ea.Run) -> None:
-    seed = ea.trace(ea.load(run.path / "stage-0"), torch.zeros(1, 1, 28, 28))
-    cost = find_meter("macs").cost(seed).total
+    model = recipe().model
+    seed = build(model.name, channels=1, classes=10, **model.arguments)
+    cost = find_meter("macs").cost(ea.trace(seed, torch.zeros(1, 1, 28, 28))).total
+    assert run.summary["seed_cost"]["macs"] == cost
     before = cost
     for times, one, row in zip(TIMES, run.front, run.summary["front"], strict=True):
         (proof,) = one.certificate.proofs
@@ -89,7 +103,7 @@ def test_every_network_is_certified_against_its_own_limit(run: ea.Run) -> None:
     assert run.certificate == run.front[-1].certificate
 
 
-def test_all_compute_is_spent_and_told_once(run: ea.Run) -> None:
+def test_all_compute_is_spent_and_told_once(run: ea.Run, way: str) -> None:
     """The trunk's and the branches' make the whole, to half a training step of each network."""
     told = run.summary
     bill, rows = told["compute"], told["front"]
@@ -100,7 +114,7 @@ def test_all_compute_is_spent_and_told_once(run: ea.Run) -> None:
     # The last branch leaves the trunk where that ends.
     parts = rows[-1]["began"] + sum(row["spent"] for row in rows)
     assert parts == pytest.approx(bill["total"])
-    assert rows[0]["began"] < rows[1]["began"]
+    assert (rows[0]["began"] < rows[1]["began"]) == (way == "branch")
 
 
 def test_every_folder_loads_and_computes_what_the_network_did(run: ea.Run) -> None:
@@ -109,8 +123,8 @@ def test_every_folder_loads_and_computes_what_the_network_did(run: ea.Run) -> No
         with torch.no_grad():
             assert torch.equal(ea.load(one.path)(x), one.model(x))
     assert run.model is run.front[-1].model
-    for stage in ("stage-0", "stage-1"):
-        ea.load(run.path / stage)
+    for stage in run.path.glob("stage-*"):
+        ea.load(stage)
 
 
 @pytest.mark.parametrize("verb", ["check", "export", "measure", "score"])
@@ -156,8 +170,8 @@ def test_grow_tells_a_row_a_limit(run: ea.Run) -> None:
     assert rows["folder"] == str(run.path)
 
 
-def test_the_same_recipe_and_seed_tell_the_same(run: ea.Run, tmp_path: Path) -> None:
-    again = ea.grow(recipe(), tmp_path / "again")
+def test_the_same_recipe_and_seed_tell_the_same(run: ea.Run, way: str, tmp_path: Path) -> None:
+    again = ea.grow(recipe(way), tmp_path / "again")
     told = [json.loads((one.path / "run.json").read_text()) for one in (run, again)]
     kept = [json.dumps([told_one["compute"], _accuracies(told_one)]) for told_one in told]
     assert kept[0] == kept[1]

@@ -138,6 +138,9 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("front.at", [0.2, 0.1], ["front.at: expected increasing shares above 0", "[0.2, 0.1]"]),
         ("front.at", [0.0, 0.1], ["front.at: expected increasing shares above 0"]),
         ("front.at", [0.1, 0.6], ["front.at: expected shares below trunk, 0.6", "[0.1, 0.6]"]),
+        ("front.start", "wide", ["front.start: expected 'seed' or 'largest', got 'wide'"]),
+        ("front", {"start": "largest", "smaller": "branch"}, ["front.start: ", "smaller: cut"]),
+        ("front", {"start": "largest", "at": [0.1, 0.2]}, ["front.start: ", "leave one out"]),
         ("device", "gpu", ["device: expected 'auto', 'cpu' or 'cuda', got 'gpu'"]),
         ("seed", -1, ["seed: expected a value greater than or equal to 0, got -1"]),
         ("seed.x", 1, ["seed: expected a valid integer, got {'x': 1}"]),
@@ -239,6 +242,11 @@ def test_a_list_of_limits_is_a_front_and_a_scalar_holds_at_every_point(tmp_path:
     assert Recipe.load(tmp_path / "again.yaml") == recipe
     wider = recipe.changed({"budget.limits.macs.2": "4x"})
     assert wider.budget.limits["macs"] == ("1.5x", "20k", "4x")
+    assert not recipe.wide and recipe.changed({"front.at": None}).wide
+    branched = {"front.at": None, "front.smaller": "branch"}
+    assert not recipe.changed(branched).wide
+    own = recipe.changed({"front.at": None, "model.name": "some.where:net"})
+    assert not own.wide and own.changed({"front.start": "largest"}).wide
     alone = recipe.changed({"budget.limits.macs": "3x"})  # what `front` says is not looked at
     assert alone.budget.points == ({"macs": "3x", "params": "9k"},)
     said = refused(path, {"front.at": [0.1, 0.2]})

@@ -7,7 +7,7 @@ whatever the width that it went into. So all training of an entry can follow one
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import nn
@@ -20,6 +20,7 @@ from easearch.growth.compute import Compute
 from easearch.growth.events import Phase, Progress
 from easearch.growth.stream import step_compute, stream
 from easearch.growth.training import train_epoch
+from easearch.preflight.ready import Ready
 
 Rate = Callable[[float], float]
 """Learning rate when this share of the entry's compute is spent."""
@@ -56,6 +57,12 @@ class Course:
     optimizer: Optimizer
     batches: int = 0
     """How many it has seen: it goes on with the next one of the seed's row."""
+
+
+def drawn(ready: Ready, widths: Mapping[str, int]) -> Course:
+    """A fresh network at these widths (`Ready.drawn`)."""
+    state = ready.drawn(widths)
+    return Course(model=state.model, graph=state.graph, optimizer=state.optimizer)
 
 
 def annealed(contest: Setting, since: float) -> Rate:

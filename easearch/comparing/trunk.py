@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from easearch.comparing.apart import part, shares
 from easearch.comparing.arms.arm import Delivered, Setting
-from easearch.comparing.fresh import fresh
-from easearch.comparing.purse import Course, Purse, annealed, falling, train
+from easearch.comparing.purse import Course, Purse, annealed, drawn, falling, train
 from easearch.growth.surgery import apply
 
 
@@ -64,13 +63,7 @@ def trunk_of(contest: Setting, purse: Purse, widths: Mapping[str, int], until: f
     Raises:
         BudgetError: the compute is not enough for one step.
     """
-    ready = contest.ready
-    model = fresh(contest, widths)
-    course = Course(
-        model=model,
-        graph=contest.graph.with_widths(widths),
-        optimizer=ready.training.optimizer(model),
-    )
+    course = drawn(contest.ready, widths)
     train(course, contest, purse, until, annealed(contest, until))
     return course
 

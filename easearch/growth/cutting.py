@@ -17,13 +17,10 @@ from torch import Tensor, nn
 from easearch.errors import GraphError
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 from easearch.moves import Candidate, NewNeuron, Remove
+from easearch.roles import Worths
 
 NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"})
 """Kinds of layers that give every channel a scale."""
-
-
-Worths = Mapping[str, Tensor]
-"""Group -> (C,), what each of its channels is worth (nats)."""
 
 
 def keepable(

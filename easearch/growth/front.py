@@ -1,5 +1,5 @@
-"""A front from one run: a trunk that grows from limit to limit at a constant rate, and a branch
-for each limit, which is annealed and delivered (docs/methods.md, 10).
+"""A front from one run: a trunk at a constant rate, that grows from limit to limit or begins at its
+largest size, and a branch for each limit, annealed and delivered (docs/methods.md, 10).
 
 A branch is the trunk as it was at that size, or its end, cut back within the smaller limit.
 The compute of the run is shared: the trunk takes its part, and what is left goes to the branches
@@ -12,15 +12,21 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+
+import torch.nn.functional as F
+from torch import nn
 
 from easearch.errors import BudgetError
+from easearch.graph import Graph
 from easearch.growth.compute import counted
-from easearch.growth.cutting import Worths, keepable, removals
+from easearch.growth.cutting import keepable, removals
 from easearch.growth.loop import Grower
 from easearch.growth.surgery import apply
+from easearch.roles import Batches, Loss, Worths
 
-Worth = Callable[[Grower], Worths]
-"""What the channels of a network are worth, as it stands."""
+Worth = Callable[[nn.Module, Graph, Batches, Loss], Worths]
+"""Tells what the channels of a network are worth, from samples and their loss."""
 NEVER = math.inf
 """The rate of a trunk does not fall."""
 
@@ -48,15 +54,18 @@ def branches(trunk: Grower, until: float, worth: Worth | None = None) -> list[Gr
     for stage, at in enumerate(trunk.growing.at):
         trunk.train_until(at)
         if stage and worth is None:
-            found.append(_leaving(trunk, stage))
+            found.append(_leaving(trunk, stage, stage))
         trunk.grow(stage)
     trunk.train_until(until)
     if worth is not None:
         with counted() as work:
-            worths = worth(trunk)
+            worths = _told(trunk, worth)
         trunk.compute.scoring += work.macs
-        found = [_cut_back(trunk, stage, worths) for stage in range(len(trunk.targets) - 1)]
-    found.append(_leaving(trunk, len(trunk.growing.at)))
+        found = [_cuttable(trunk, number, worths) for number in range(len(trunk.targets))]
+        for one in found[:-1]:
+            _cut_back(one, worths, 1.0)
+    else:
+        found.append(_leaving(trunk, len(trunk.growing.at), len(trunk.targets)))
     left = trunk.training.compute - trunk.compute.total
     macs = [trunk.compute.macs_of(one.state.graph) for one in found]
     for one, share in zip(found, macs, strict=True):
@@ -76,11 +85,13 @@ def spent_since(branch: Grower) -> dict[str, float]:
     return {purpose: macs - branch.began.get(purpose, 0.0) for purpose, macs in found.items()}
 
 
-def _leaving(trunk: Grower, stages: int) -> Grower:
-    """The trunk as it stands, on a way of its own, towards the first so many limits."""
+def _leaving(trunk: Grower, stages: int, limits: int) -> Grower:
+    """The trunk as it stands after so many growths, on a way of its own, towards the first so many
+    limits.
+    """
     branch, how = copy.copy(trunk), trunk.growing
     branch.state = replace(trunk.state.copied(), stage=stages)
-    branch.targets = trunk.targets[:stages]
+    branch.targets = trunk.targets[:limits]
     branch.growing = replace(how, at=how.at[:stages], stages=how.stages[:stages])
     branch.annealed_from = trunk.now
     branch.history, branch.steps = list(trunk.history), trunk.steps[:stages]
@@ -90,18 +101,31 @@ def _leaving(trunk: Grower, stages: int) -> Grower:
     return branch
 
 
-def _cut_back(trunk: Grower, stage: int, worths: Worths) -> Grower:
-    """The trunk as it stands, cut back within the limit of that stage."""
-    branch, target = _leaving(trunk, len(trunk.growing.at)), trunk.targets[stage]
-    branch.targets = [*trunk.targets[:-1], target]
+def _told(trunk: Grower, worth: Worth) -> Worths:
+    """What the channels of the trunk are worth as it stands."""
+    state = trunk.state
+    return worth(state.model, state.graph, trunk.feed.scoring(state.epoch), F.cross_entropy)
+
+
+def _cuttable(trunk: Grower, number: int, worths: Worths) -> Grower:
+    """The end of the trunk towards the limits of that network; should its file miss one, it comes
+    back to this end and is cut narrower.
+    """
+    branch = _leaving(trunk, len(trunk.growing.at), number + 1)
+    branch.before = [replace(trunk.state, spent=trunk.compute.total)]
+    branch.again = partial(_cut_back, branch, worths)
+    return branch
+
+
+def _cut_back(branch: Grower, worths: Worths, tighter: float) -> None:
+    """Cut a branch back within its limits times `tighter`."""
     state = branch.state
-    least, kept = keepable(state.graph, worths, trunk.seed_widths)
-    last = len(branch.targets) - 1
-    widths = branch.planned(kept, least, target.bounds, last).plan.widths
+    bounds = [replace(bound, limit=tighter * bound.limit) for bound in branch.bounds]
+    least, kept = keepable(state.graph, worths, branch.seed_widths)
+    widths = branch.planned(kept, least, bounds).plan.widths
     moves = removals(state.model, state.graph, widths, worths)
     state.model, state.optimizer = apply(state.model, state.graph, moves, state.optimizer)
     state.graph = state.graph.after(moves)
-    return branch
 
 
 def _end(branch: Grower, compute: float) -> None:

@@ -21,6 +21,7 @@ class Growing:
         widths: group name -> the widths that it may take. Ceilings hold in every growth, floors in
             the last.
         layers: new layers a growth at most, where the criterion finds some.
+        start: the widths that the run begins with, its weights drawn anew; None: the seed as it is.
     """
 
     stages: tuple[float, ...]
@@ -29,6 +30,7 @@ class Growing:
     width_step: int
     widths: Mapping[str, Range] = field(default_factory=dict)
     layers: int = 0
+    start: Mapping[str, int] | None = None
 
     def ranges(self, stage: int, seed: Mapping[str, int]) -> dict[str, Range]:
         """The widths that a stage allows; before the last, floors are a fraction of the way from
@@ -37,7 +39,7 @@ class Growing:
 
         Splits can at most double a group: what the last growth must reach has to begin before it.
         """
-        if stage == len(self.stages) - 1:
+        if stage >= len(self.stages) - 1:
             return dict(self.widths)
         return {
             name: _eased(wanted, seed.get(name, wanted.low or 1), self.stages[stage])

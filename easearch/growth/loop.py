@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ class Grower:
     criterion: Criterion
     selector: Selector
     targets: Sequence[Target]
-    """One a growth."""
+    """One a growth, or, of a trunk that does not grow, one a network of its front."""
     meters: Sequence[Meter]
     training: Training
     growing: Growing
@@ -63,14 +64,17 @@ class Grower:
     """The state before each growth, to come back to."""
     began: Mapping[str, float] = field(default_factory=dict)
     """Of a branch: the compute by purpose that had been spent where it begins."""
+    seed_widths: Mapping[str, int] = field(default_factory=dict)
+    """Where floors count from; none: the widths it begins with."""
+    again: Callable[[float], None] | None = None
+    """Of a branch that is cut: what takes the place of growing again (`retry`)."""
 
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
         self._bills: dict[str, tuple[dict[str, int], float]] = {}
-        self.seed_widths = self.state.graph.widths
-        self._seed_costs = {
-            b.meter.name: self._price(b.meter, self.state.graph) for b in self.bounds
-        }
+        seed = self.state.graph
+        self.seed_widths = self.seed_widths or seed.widths
+        self._seed_costs = {b.meter.name: self._price(b.meter, seed) for b in self.bounds}
         self.seconds: dict[str, float] = {}
         self._abandoned = 0.0
         """Multiply-adds of ways that were given up: off the clock, on the bill."""
@@ -107,7 +111,8 @@ class Grower:
         self.history = [row for row in self.history if row.epoch <= self.now * (1 + 1e-9)]
         self.steps = self.steps[: self.state.stage]
         self.before = self.before[: self.state.stage + 1]
-        self._grow(len(self.growing.at) - 1, tighter)
+        again = self.again or partial(self._grow, len(self.growing.at) - 1)
+        again(tighter)
         self.train_until(self.training.epochs)
 
     @property
@@ -134,7 +139,6 @@ class Grower:
         target = self.targets[stage]
         bounds = [self._stage_bound(bound, target.share, tighter) for bound in target.bounds]
         growth = self.planned(scores, state.graph, bounds, stage)
-        plan = growth.plan
         clock.lap("select")
         self.watch(Phase(name="grow", detail=str(growth)))
         searching = self.feed.searching(epoch)
@@ -159,18 +163,12 @@ class Grower:
             costs_before={m.name: self._price(m, before) for m in self.meters},
             costs_after={m.name: self._price(m, state.graph) for m in self.meters},
             limits={bound.meter.name: bound.limit for bound in bounds},
-            promised=growth.gain,
             kept=loss_before - kept_loss,
             factor=factor,
             line_search=tuple(sorted(tried)),
             loss_before=loss_before,
             loss_after=evaluate(state.model, searching).loss,
-            moves=len(plan.moves),
-            layers=tuple(one.move.behind for one in growth.layers if one.move.deepens),
-            solver=plan.solver,
-            gap=plan.gap,
-            binding=plan.binding,
-            shadow_price=max((price.shadow_price for price in plan.prices), default=0.0),
+            **growth.facts(),
             held_out=getattr(scores, "held_out", None),
             rank_correlation=getattr(scores, "rank_correlation", None),
             images=getattr(scores, "images", 0),
@@ -180,25 +178,30 @@ class Grower:
         self.steps.append(step)
         self.watch(step)
 
-    def planned(self, scores: Any, graph: Graph, bounds: Sequence[Bound], stage: int) -> Growth:
-        """What to grow of a graph within these bounds, of which candidates."""
+    def planned(
+        self, scores: Any, graph: Graph, bounds: Sequence[Bound], stage: int | None = None
+    ) -> Growth:
+        """What to grow of a graph within these bounds, of which candidates.
 
-        def told(text: str) -> None:
-            self.watch(Note(text=text))
+        Args:
+            stage: which growth it is; None: the network that is delivered.
+        """
 
         planner = Planner(
-            round=f"growth {stage + 1}",
+            round="the network" if stage is None else f"growth {stage + 1}",
             selector=self.selector,
             width_step=self.growing.width_step,
             layers=self.growing.layers,
             verify=self.verify,
             price=self._price,
-            told=told,
+            told=lambda text: self.watch(Note(text=text)),
         )
-        ranges = self.growing.ranges(stage, self.seed_widths)
+        last = len(self.growing.stages) - 1
+        ranges = self.growing.ranges(last if stage is None else stage, self.seed_widths)
         if self.floors is not None:
             ranges = raised(ranges, self.floors(bounds), graph)
-        return planner.growth(scores, graph, bounds, ranges, self.targets[stage].product)
+        product = stage is None or self.targets[stage].product
+        return planner.growth(scores, graph, bounds, ranges, product)
 
     def _line_search(self, growth: Growth, batches: Any) -> list[tuple[float, float]]:
         """(factor, loss) for the silent growth and every factor."""
@@ -295,6 +298,3 @@ class Grower:
     def _spend(self, laps: Mapping[str, float]) -> None:
         for name, seconds in laps.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-
-__all__ = ["Grower", "Growing"]

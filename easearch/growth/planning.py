@@ -47,6 +47,19 @@ class Growth:
         """What widths and layers promise (nats)."""
         return self.plan.gain + sum(one.gain for one in self.layers)
 
+    def facts(self) -> dict[str, Any]:
+        """What is told of it (`events.Step`)."""
+        plan = self.plan
+        return {
+            "promised": self.gain,
+            "moves": len(plan.moves),
+            "layers": tuple(one.move.behind for one in self.layers if one.move.deepens),
+            "solver": plan.solver,
+            "gap": plan.gap,
+            "binding": plan.binding,
+            "shadow_price": max((price.shadow_price for price in plan.prices), default=0.0),
+        }
+
     @property
     def empty(self) -> bool:
         """Whether nothing grows."""

@@ -7,17 +7,19 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from easearch.budget import Latency
 from easearch.exporting import export
 from easearch.graph import Graph
-from easearch.growth.compute import Compute
+from easearch.growth.compute import Compute, counted
+from easearch.growth.cutting import keepable
 from easearch.growth.surgery import apply, resize
 from easearch.growth.training import RECALIBRATED
 from easearch.moves import Candidate
@@ -33,6 +35,7 @@ from easearch.preflight.timing import (
     step_peak_mb,
 )
 from easearch.recipe import built_criterion
+from easearch.scoring.worth import worth
 from easearch.selection import selector
 
 WHOLES = 2
@@ -79,35 +82,35 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
     """
     run = _Run(ready, stages)
     models = {k: run.model(k) for k in sorted({0, len(stages) - 1, len(stages)})}
-    rule = built_criterion(ready.recipe.growth)
+    rule, growths = built_criterion(ready.recipe.growth), len(ready.growing.at)
     paces = [pace_of(one, run.graphs[k], ready.feed, ready.training) for k, one in models.items()]
     found = [
-        scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < len(stages)
+        scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < growths
     ]
     scores = [one for one, _ in found]
-    selection, surgery = _grown(ready, found[0][1])
+    selection, surgery = _grown(ready, found[0][1]) if growths else (_cut(run), 0.0)
     last, networks = models[len(stages)], len(ready.points)
     passes = run.passes(scores)
     seconds = {
         "load": ready.loaded,
         "training": run.trained(paces, passes),
         "validation": run.looked(paces, passes),
-        "scoring": run.scored(scores, "seconds"),
+        "scoring": run.scored(scores) + run.weighing[0],
         "selection": selection * len(stages),
-        "line search": run.searched(paces) + surgery * run.tries * len(stages),
+        "line search": run.searched(paces) + surgery * run.tries * growths,
         "export, certificate": networks * (_exported(ready, last) + _timed(ready, run.graphs[-1])),
     }
     return Estimate(
         seconds=seconds,
         memory_mb=max(
-            step_peak_mb(last, ready.feed, ready.training), *(one.peak_mb for one in scores)
+            [step_peak_mb(last, ready.feed, ready.training), *(one.peak_mb for one in scores)]
         ),
         compute=run.compute(scores, passes),
         device=torch.cuda.get_device_name() if ready.device == "cuda" else "cpu",
         cores=_cores(),
         threads=torch.get_num_threads(),
         images=ready.feed.scoring(0).samples,
-        at_most=ready.recipe.growth.images == "auto",
+        at_most=growths > 0 and ready.recipe.growth.images == "auto",
         share=min(one.share for one in paces),
     )
 
@@ -122,6 +125,7 @@ class _Run:
         self.tries = len(ready.growing.line_search) + 1
         self.networks = len(ready.points)
         """Those that are delivered: of a front all but the seed."""
+        self.growths = len(ready.growing.at)
 
     def passes(self, scores: Sequence[Scored]) -> list[float]:
         """Over the training samples, by each network."""
@@ -132,9 +136,11 @@ class _Run:
         ends = [*(moment / how.epochs for moment in at), trunk]
         work = [s + t for s, t in zip(self._scorings(scores), self._searches(), strict=True)]
         spent, found = 0.0, []
-        for end, growth in zip(ends, [*work, self._worth()], strict=True):
+        for end, growth in zip(ends, [*work, self.weighing[1]], strict=True):
             found.append(max(end * how.compute - spent, 0.0))
             spent += found[-1] + growth
+        # What begins at its largest size is never another.
+        found = [0.0] * (len(self.macs) - len(found)) + found
         if self.networks > 1:
             each = max(how.compute - spent, 0.0) / sum(self.macs[1:])
             found = [
@@ -162,30 +168,37 @@ class _Run:
 
     def searched(self, paces: Sequence[Pace]) -> float:
         """The line search, the running statistics measured anew, and one look more."""
-        each = self._at(paces, "searched")[1:]
+        each = self._at(paces, "searched")[1 : self.growths + 1]
         return sum(each) * self.ready.feed.searching(0).samples * (self.tries + 2)
 
-    def scored(self, scores: Sequence[Scored], what: str) -> float:
-        return sum(self._at(scores, what)[:-1])
+    def scored(self, scores: Sequence[Scored]) -> float:
+        return sum(self._at(scores, "seconds")[: self.growths]) if scores else 0.0
 
     def compute(self, scores: Sequence[Scored], passes: Sequence[float]) -> dict[str, float]:
         """As a run counts it: a training step is three forward passes."""
         samples = self.ready.feed.samples
         training = sum(3 * e * samples * m for e, m in zip(passes, self.macs, strict=True))
-        scoring, search = sum(self._scorings(scores)) + self._worth(), sum(self._searches())
+        scoring, search = sum(self._scorings(scores)) + self.weighing[1], sum(self._searches())
         return Compute(training=training, scoring=scoring, search=search).as_dict()
 
     def _scorings(self, scores: Sequence[Scored]) -> list[float]:
         """Multiply-adds of every growth's scoring."""
-        return self._at(scores, "work")[:-1]
+        return self._at(scores, "work")[: self.growths] if scores else []
 
-    def _worth(self) -> float:
-        """Multiply-adds of telling what a trunk's channels are worth, where its end is cut: a pass
-        forward, and one back to the channels.
+    @cached_property
+    def weighing(self) -> tuple[float, float]:
+        """Seconds and multiply-adds of telling what a trunk's channels are worth, where its end is
+        cut: those of a batch, times their number.
         """
         if self.networks == 1 or self.ready.recipe.front.smaller != "cut":
-            return 0.0
-        return 2 * self.macs[-1] * self.ready.feed.scoring(0).samples
+            return 0.0, 0.0
+        model, graph, scoring = self.model(-1), self.graphs[-1], self.ready.feed.scoring(0)
+        few = [next(iter(scoring))]
+        with counted() as work:
+            worth(model, graph, few, F.cross_entropy)
+        seconds, _ = clocked(lambda: worth(model, graph, few, F.cross_entropy))
+        times = scoring.samples / len(few[0][1])
+        return times * seconds, times * work.macs
 
     def _searches(self) -> list[float]:
         """Multiply-adds of every growth's line search, and of measuring the statistics anew."""
@@ -193,7 +206,7 @@ class _Run:
         again = min(self.ready.feed.scoring(0).samples, RECALIBRATED)
         return [
             (before + (self.tries - 1) * after) * images + after * again
-            for before, after in pairwise(self.macs)
+            for before, after in list(pairwise(self.macs))[: self.growths]
         ]
 
     def _at(self, measured: Sequence[Pace] | Sequence[Scored], what: str) -> list[float]:
@@ -214,6 +227,16 @@ def _grown(ready: Ready, candidates: Sequence[Candidate]) -> tuple[float, float]
     )
     surgery, _ = clocked(lambda: apply(ready.state.model, graph, plan.moves))
     return selection, surgery
+
+
+def _cut(run: _Run) -> float:
+    """Seconds of choosing what a trunk keeps within the smallest limits, its channels all alike."""
+    ready, trunk = run.ready, run.graphs[-1]
+    alike = {group.name: torch.ones(group.width) for group in trunk.growable}
+    least, kept = keepable(trunk, alike, ready.state.graph.widths)
+    chosen, step = selector(ready.recipe.growth.selector), ready.growing.width_step
+    ranges = dict(ready.growing.widths)
+    return clocked(lambda: chosen.select(kept, least, ready.points[0], step, ranges))[0]
 
 
 def _exported(ready: Ready, model: nn.Module) -> float:

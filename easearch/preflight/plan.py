@@ -148,11 +148,12 @@ class Preflight:
         where = f"{self.budget_device}, {self.precision}, in steps of {self.width_step} channels"
         if self.trunk is None:
             return f"{self.name}: grown {when} for {where}."
+        grows = f"grows {when}" if self.growths else "begins at its largest size"
         return (
-            f"{self.name}: a front of {self.networks} networks for {where}. The trunk grows "
-            f"{when} and ends at epoch {self.trunk:.3g}; a network of each of its sizes "
-            "is trained to the end. Epochs are shares of the compute: one of the uniform network "
-            "within the largest limits takes as much."
+            f"{self.name}: a front of {self.networks} networks for {where}. The trunk {grows} "
+            f"and ends at epoch {self.trunk:.3g}; a network for each limit is trained to the end. "
+            "Epochs are shares of the compute: one of the uniform network within the largest "
+            "limits takes as much."
         )
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -67,6 +67,16 @@ class Ready:
     def bounds(self) -> tuple[Bound, ...]:
         """The limits of the largest network, of the only one where there is no front."""
         return self.points[-1]
+
+    def drawn(self, widths: Mapping[str, int]) -> State:
+        """A network like the seed at these widths, its weights drawn anew, before its first epoch.
+
+        Raises:
+            GraphError: a group that the seed does not have.
+        """
+        model = self.seed.fresh(self.state.model, self.state.graph, widths)
+        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return begin(model, self.sample.to(self.device), self.training)
 
     @property
     def targets(self) -> list[Target]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -64,13 +64,15 @@ def of_front(
     growing: Growing,
     training: Training,
     samples: int,
+    uniform: Sequence[Mapping[str, int]] | None = None,
 ) -> tuple[Growing, Training]:
     """The growths and the compute of a front, from the uniform network within each of its limits.
 
-    Epochs of the recipe are epochs of the uniform network within the largest limits. Where the
-    recipe says no moments, the seed and every size of the trunk see the same number of batches: the
-    share of compute that a stretch of the trunk takes goes with its network's multiply-adds, and
-    the first growth comes early.
+    Epochs of the recipe are epochs of the uniform network within the largest limits. A trunk that
+    begins as that network does not grow. Where the recipe says no moments for one that does, the
+    seed and every size of the trunk see the same number of batches: the share of compute that a
+    stretch of the trunk takes goes with its network's multiply-adds, and the first growth comes
+    early.
 
     Args:
         graph: the seed.
@@ -78,17 +80,26 @@ def of_front(
         growing: the recipe's (`growing_of`).
         training: the recipe's.
         samples: in one training epoch.
+        uniform: the widths of those networks, where they are known.
     """
     epochs, step, ranges = training.epochs, growing.width_step, growing.widths
-    uniform = [widest_uniform(graph, one, step, ranges, measure=False) for one in points]
-    macs = [float(Compute.macs_of(graph.with_widths(one.widths))) for one in uniform]
+    if uniform is None:  # the trunk's first network is measured: it will be delivered
+        found = [
+            widest_uniform(graph, one, step, ranges, measure=recipe.wide and one is points[-1])
+            for one in points
+        ]
+        uniform = [one.widths for one in found]
+    macs = [float(Compute.macs_of(graph.with_widths(one))) for one in uniform]
+    compute = training.compute or 3.0 * macs[-1] * samples * epochs
+    training = replace(training, compute=compute)
+    if recipe.wide:
+        return replace(growing, stages=(), at=(), start=uniform[-1]), training
     front = recipe.front
     end = front.trunk if front.smaller == "branch" else EARLY * front.trunk
     at = front.at or _alike([float(Compute.macs_of(graph)), *macs], end)
-    compute = training.compute or 3.0 * macs[-1] * samples * epochs
     moments = tuple(share * epochs for share in at)
     stages = tuple(_share(graph, bounds, points[-1]) for bounds in points)
-    return replace(growing, stages=stages, at=moments), replace(training, compute=compute)
+    return replace(growing, stages=stages, at=moments, start=None), training
 
 
 def _alike(macs: Sequence[float], trunk: float) -> tuple[float, ...]:

@@ -112,8 +112,8 @@ class BudgetPart(Part):
 
 
 class FrontPart(Part):
-    """How a run of several limits shares its compute: a trunk that grows, and a branch from every
-    size of it. With one limit there is no front, and nothing here is looked at.
+    """How a run of several limits shares its compute: a trunk, and a branch for every limit. With
+    one limit there is no front, and nothing here is looked at.
     """
 
     trunk: Number = Field(
@@ -128,6 +128,12 @@ class FrontPart(Part):
         "below `trunk`, one a limit. None: every size, the seed too, sees as many batches",
     )
 
+    start: Literal["seed", "largest"] | None = Field(
+        default=None,
+        description="what the trunk begins as. seed: it grows from the seed; largest: at once the "
+        "uniform network within the largest limits, its weights drawn anew. None: largest, where "
+        "the smaller networks are cut, no moments are said and the seed is easearch's own",
+    )
     smaller: Literal["branch", "cut"] = Field(
         default="cut",
         description="where the smaller networks come from. branch: the trunk as it is at that "
@@ -148,6 +154,23 @@ class FrontPart(Part):
                 f"expected shares below trunk, {self.trunk:g}, at which the last size leaves it, "
                 f"got {list(self.at)}",
                 "at",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_start(self) -> Self:
+        if self.start != "largest":
+            return self
+        if self.smaller == "branch":
+            raise fault(
+                "expected seed, because a branch is the trunk as it was at that size, got largest; "
+                "say smaller: cut, or start: seed",
+                "start",
+            )
+        if self.at is not None:
+            raise fault(
+                "expected seed, because `at` says when the trunk grows, got largest; leave one out",
+                "start",
             )
         return self
 

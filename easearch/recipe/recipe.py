@@ -54,6 +54,18 @@ class Recipe(Part):
         default=None, description="file of baselines for the report, relative to the recipe"
     )
 
+    @property
+    def wide(self) -> bool:
+        """Whether the run is a front whose trunk begins at its largest size, with fresh weights: a
+        seed that is the user's own may bring weights that mean something.
+        """
+        front = self.front
+        grows = front.smaller == "branch" or front.at is not None or self.model.own
+        return (
+            len(self.budget.points) > 1
+            and (front.start or ("seed" if grows else "largest")) == "largest"
+        )
+
     @model_validator(mode="after")
     def _check_front(self) -> Self:
         check_front(self.front, self.budget.points)

@@ -9,12 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from easearch.graph import Graph
-from easearch.roles import Batches, Criterion, Loss
+from easearch.roles import Batches, Criterion, Loss, Worths
 from easearch.scoring.scores import Scores
 from easearch.scoring.splitting import Splitting
+
+
+def dealt(worths: Worths, seed: int) -> dict[str, Tensor]:
+    """What channels are worth, dealt out at random among the channels of all groups.
+
+    Args:
+        worths: group -> (C,).
+        seed: of the order.
+    """
+    every = torch.cat(list(worths.values()))
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(every), generator=generator).to(every.device)
+    sizes = [len(one) for one in worths.values()]
+    return dict(zip(worths, torch.split(every[order], sizes), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from networks import NETWORKS, batches, sample
-from torch import Tensor
 
 from easearch.budget import find_meter
 from easearch.errors import BudgetError
@@ -16,12 +15,15 @@ from easearch.growth.compute import Compute
 from easearch.growth.cutting import keepable, removals
 from easearch.growth.events import Event, Progress
 from easearch.growth.front import Worth, branches, finish, spent_since
-from easearch.growth.loop import Grower, Growing
+from easearch.growth.growing import Growing
+from easearch.growth.loop import Grower
 from easearch.growth.state import State, begin
 from easearch.growth.stream import step_compute
+from easearch.growth.surgery import resize
 from easearch.growth.targets import Target
 from easearch.growth.training import Training
-from easearch.roles import Batches, Bound
+from easearch.preflight.uniform import widest_uniform
+from easearch.roles import Batches, Bound, Worths
 from easearch.scoring import criterion
 from easearch.scoring.worth import worth
 from easearch.selection import selector
@@ -32,11 +34,8 @@ TIMES = (1.3, 1.7, 2.4)
 RATE = 0.02
 
 
-def worths(grower: Grower) -> dict[str, Tensor]:
-    return worth(grower.state.model, grower.state.graph, DATA[5:6], F.cross_entropy)
-
-
-WAYS = pytest.mark.parametrize("by", [None, worths], ids=["branch", "cut"])
+WAYS = pytest.mark.parametrize("way", ["branch", "cut", "wide"])
+"""Branches of a trunk that grows, cut from its end, and cut from one that begins at its largest."""
 
 
 class Row:
@@ -57,7 +56,9 @@ class Row:
         return DATA[7:]
 
 
-def trunk(compute: float | None = 90.0) -> tuple[Grower, list[tuple[float, float]]]:
+def trunk(
+    compute: float | None = 90.0, way: str = "cut"
+) -> tuple[Grower, list[tuple[float, float]]]:
     """A trunk over three limits in so many passes of the seed, and (epoch, rate) of each step."""
     torch.manual_seed(3)
     macs, seen = find_meter("macs"), list[tuple[float, float]]()
@@ -70,21 +71,26 @@ def trunk(compute: float | None = 90.0) -> tuple[Grower, list[tuple[float, float
         if isinstance(event, Progress):
             seen.append((event.epoch, running[-1].state.optimizer.param_groups[0]["lr"]))
 
+    targets = [
+        Target(bounds=[Bound(meter=macs, limit=times * macs.cost(graph).total)]) for times in TIMES
+    ]
+    model, seed = NETWORKS["tied"]().double(), graph
+    growing = Growing(stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(1.0,), width_step=1)
+    if way == "wide":
+        start = widest_uniform(seed, targets[-1].bounds, 1).widths
+        model = resize(model, seed, start)
+        growing = Growing(stages=(), at=(), width_step=1, start=start)
     found = Grower(
-        state=begin(NETWORKS["tied"]().double(), sample(), training),
+        state=begin(model, sample(), training),
+        seed_widths=seed.widths,
         sample=sample(),
         feed=Row(),
         criterion=criterion("random"),
         selector=selector("greedy"),
-        targets=[
-            Target(bounds=[Bound(meter=macs, limit=times * macs.cost(graph).total)])
-            for times in TIMES
-        ],
+        targets=targets,
         meters=[macs],
         training=training,
-        growing=Growing(
-            stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(1.0,), width_step=1
-        ),
+        growing=growing,
         watch=watch,
         verify=lambda graph, bounds: {},
         left=lambda state: None,
@@ -94,14 +100,22 @@ def trunk(compute: float | None = 90.0) -> tuple[Grower, list[tuple[float, float
     return found, seen
 
 
+def by(way: str) -> Worth | None:
+    return None if way == "branch" else worth
+
+
+def worths(grower: Grower) -> Worths:
+    return worth(grower.state.model, grower.state.graph, DATA[5:6], F.cross_entropy)
+
+
 def weights(state: State) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in state.model.state_dict().items()}
 
 
 @WAYS
-def test_every_limit_has_its_network_and_all_compute_is_spent(by: Worth | None) -> None:
-    grower, _ = trunk()
-    grown = branches(grower, 2.7, by)
+def test_every_limit_has_its_network_and_all_compute_is_spent(way: str) -> None:
+    grower, _ = trunk(way=way)
+    grown = branches(grower, 2.7, by(way))
     assert len(grown) == len(TIMES)
     for branch in grown:
         finish(branch)
@@ -117,9 +131,9 @@ def test_every_limit_has_its_network_and_all_compute_is_spent(by: Worth | None) 
 
 
 @WAYS
-def test_branches_share_in_proportion_to_their_multiply_adds(by: Worth | None) -> None:
-    grower, _ = trunk()
-    grown = branches(grower, 2.7, by)
+def test_branches_share_in_proportion_to_their_multiply_adds(way: str) -> None:
+    grower, _ = trunk(way=way)
+    grown = branches(grower, 2.7, by(way))
     starts = [branch.state.batches for branch in grown]
     for branch in grown:
         finish(branch)
@@ -128,9 +142,9 @@ def test_branches_share_in_proportion_to_their_multiply_adds(by: Worth | None) -
 
 
 @WAYS
-def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(by: Worth | None) -> None:
-    grower, seen = trunk()
-    grown = branches(grower, 2.7, by)
+def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(way: str) -> None:
+    grower, seen = trunk(way=way)
+    grown = branches(grower, 2.7, by(way))
     assert {rate for epoch, rate in seen if epoch > 0.4} == {RATE}
     for branch in grown:
         seen.clear()
@@ -142,34 +156,35 @@ def test_the_trunk_keeps_its_rate_and_each_branch_falls_to_nothing(by: Worth | N
 
 
 @WAYS
-def test_a_branch_leaves_the_trunk_and_the_others_as_they_are(by: Worth | None) -> None:
-    grower, _ = trunk()
-    grown = branches(grower, 2.7, by)
+def test_a_branch_leaves_the_trunk_and_the_others_as_they_are(way: str) -> None:
+    grower, _ = trunk(way=way)
+    grown = branches(grower, 2.7, by(way))
     before = [weights(one.state) for one in (grower, *grown[1:])]
     finish(grown[0])
     for one, kept in zip((grower, *grown[1:]), before, strict=True):
         now = weights(one.state)
         assert all(torch.equal(now[name], kept[name]) for name in kept)
     steps = [len(branch.steps) for branch in grown]
-    assert steps == [1, 2, 3] if by is None else [3, 3, 3]
+    assert steps == {"branch": [1, 2, 3], "cut": [3, 3, 3], "wide": [0, 0, 0]}[way]
 
 
 @WAYS
-def test_the_last_branch_begins_where_the_trunk_ends(by: Worth | None) -> None:
-    grower, _ = trunk()
-    last = branches(grower, 2.7, by)[-1]
+def test_the_last_branch_begins_where_the_trunk_ends(way: str) -> None:
+    grower, _ = trunk(way=way)
+    last = branches(grower, 2.7, by(way))[-1]
     now, kept = weights(grower.state), weights(last.state)
     assert all(torch.equal(now[name], kept[name]) for name in kept)
     assert last.now == pytest.approx(grower.now)
     assert grower.now == pytest.approx(2.7, abs=0.1)
 
 
-def test_a_cut_network_is_a_part_of_the_trunks_end_and_the_best_that_fits() -> None:
+@pytest.mark.parametrize("way", ["cut", "wide"])
+def test_a_cut_network_is_a_part_of_the_trunks_end_and_the_best_that_fits(way: str) -> None:
     """Its tensors are the trunk's, of the channels that are worth most in each group; one group
     wider by the step would not fit.
     """
-    grower, _ = trunk()
-    grown = branches(grower, 2.7, worths)
+    grower, _ = trunk(way=way)
+    grown = branches(grower, 2.7, worth)
     assert all(branch.now == pytest.approx(grower.now) for branch in grown)
     known, end = worths(grower), grower.state.graph
     for branch, target in zip(grown[:-1], grower.targets, strict=False):
@@ -198,9 +213,9 @@ def test_what_is_worth_most_is_kept() -> None:
 
 
 @WAYS
-def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share(by: Worth | None) -> None:
-    grower, _ = trunk()
-    branch = branches(grower, 2.7, by)[1]
+def test_a_branch_whose_file_is_too_dear_grows_again_and_spends_its_share(way: str) -> None:
+    grower, _ = trunk(way=way)
+    branch = branches(grower, 2.7, by(way))[1]
     finish(branch)
     wide, end = branch.state.graph, branch.training.compute or 0.0
     branch.retry(0.9)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from test_loop import run, told
 
-from easearch.growth.loop import Growing
+from easearch.growth.growing import Growing
 from easearch.roles import Range
 
 STAGES = (0.5, 1.0)

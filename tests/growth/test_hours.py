@@ -16,8 +16,9 @@ from easearch.budget import find_meter
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Epoch, Event, Progress, Step
+from easearch.growth.growing import Growing
 from easearch.growth.hours import Hours
-from easearch.growth.loop import Grower, Growing
+from easearch.growth.loop import Grower
 from easearch.growth.state import begin
 from easearch.growth.stream import step_compute, stream
 from easearch.growth.targets import towards

@@ -16,7 +16,8 @@ import easearch as ea
 from easearch.budget import find_meter
 from easearch.graph import Graph
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
-from easearch.growth.loop import Grower, Growing
+from easearch.growth.growing import Growing
+from easearch.growth.loop import Grower
 from easearch.growth.state import State, begin
 from easearch.growth.targets import towards
 from easearch.growth.training import Training, evaluate

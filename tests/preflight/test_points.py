@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import easearch as ea
 from easearch.errors import BudgetError
@@ -106,6 +107,28 @@ def test_epochs_are_epochs_of_the_uniform_network_at_the_largest_limit(ready: Re
     assert given.growing == ready.growing
 
 
+def test_a_trunk_begins_at_its_largest_with_weights_drawn_anew() -> None:
+    """Within its limits, on the grid, and by the recipe's seed; the seed stays what limits and
+    floors count from.
+    """
+    asked = recipe(front={})
+    with seeded(asked):
+        ready = make_ready(asked, lambda event: None)
+        start = ready.growing.start or {}
+        state, again = (ready.drawn(start) for _ in range(2))
+    assert (ready.growing.at, ready.growing.stages) == ((), ())
+    assert state.graph.widths == start != ready.state.graph.widths
+    for bound in ready.bounds:
+        assert bound.meter.cost(state.graph).total <= bound.limit
+    for one, other in zip(state.model.parameters(), again.model.parameters(), strict=True):
+        if one.dim() > 1:
+            assert not torch.equal(one, other) and float(one.detach().std()) > 0
+    with seeded(asked):
+        twin = make_ready(asked, lambda event: None).drawn(start)
+    for one, other in zip(state.model.parameters(), twin.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_moments_may_be_said_and_stages_follow_the_limits(ready: Ready) -> None:
     said = ready_of(recipe(front={"at": [0.1, 0.2, 0.25], "trunk": 0.3}))
     assert said.growing.at == pytest.approx((0.6, 1.2, 1.5))
@@ -169,18 +192,26 @@ def test_a_plan_tells_every_limit_of_a_front(found: Preflight, ready: Ready) -> 
     assert "a front of 3 networks" in text and "macs of network 2" in text
 
 
-@pytest.mark.parametrize("smaller", ["branch", "cut"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"smaller": "branch"},
+        {"smaller": "cut", "start": "seed"},
+        {"smaller": "cut", "start": "largest"},
+    ],
+    ids=["branch", "cut", "wide"],
+)
 def test_what_a_front_takes_is_what_it_will_take(
-    smaller: str, found: Preflight, tmp_path: Path
+    way: dict[str, str], found: Preflight, tmp_path: Path
 ) -> None:
     """Multiply-adds and widths, as growing and annealing count and choose them."""
-    asked = recipe(front={"smaller": smaller})
-    if smaller != "branch":
+    asked = recipe(front=way)
+    if way["smaller"] != "branch":
         found = plan(asked)
     with seeded(asked):
         ready = make_ready(asked, lambda event: None)
         front = FrontAssembly(ready, tmp_path, lambda event: None)
-        trunk = front.trunk.grower()
+        trunk = front.grower()
         branches = front.grown(trunk)
     bills = [trunk.compute.as_dict(), *map(spent_since, branches)]
     for part, near in (("training", 0.02), ("scoring", 0.2), ("search", 0.2)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from networks import batches, sample, trained
 from scipy.stats import spearmanr
 
 import easearch as ea
 from easearch.scoring import Shuffled, Splitting
+from easearch.scoring.shuffled import dealt
 
 
 def test_the_same_moves_and_the_same_gains_dealt_out_anew() -> None:
@@ -31,3 +33,14 @@ def test_the_same_moves_and_the_same_gains_dealt_out_anew() -> None:
     again = ea.score(model, graph, batches(), Shuffled(of=how, seed=1))
     assert by_channel(again) != other
     assert (dealt.images, dealt.held_out) == (real.images, real.held_out)  # type: ignore
+
+
+def test_worths_are_dealt_out_among_the_channels_of_all_groups() -> None:
+    worths = {"a": torch.arange(5.0), "b": torch.arange(5.0, 12.0)}
+    one, again, other = (dealt(worths, seed) for seed in (0, 0, 1))
+    assert {name: len(found) for name, found in one.items()} == {"a": 5, "b": 7}
+    for found in (one, other):
+        assert sorted(torch.cat(list(found.values())).tolist()) == list(range(12))
+        assert max(found["a"]) > 4  # not within groups alone
+    assert all(torch.equal(one[name], again[name]) for name in worths)
+    assert any(not torch.equal(one[name], other[name]) for name in worths)

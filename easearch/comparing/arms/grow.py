@@ -1,5 +1,5 @@
 """Growing by the recipe, on a schedule in compute; and its placebos, which are the same growth with
-gains that mean nothing.
+gains that mean nothing, and the same cuts by worths that mean nothing.
 """
 
 from __future__ import annotations
@@ -9,17 +9,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.variant import changes_of, refused
 from easearch.front import FrontAssembly
-from easearch.growth.front import spent_since
+from easearch.graph import Graph
+from easearch.growth.front import Worth, spent_since
 from easearch.growth.growing import Growing
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
 from easearch.preflight.schedule import of_front
 from easearch.recipe import Recipe
 from easearch.recipe.scored import name_and_options
+from easearch.roles import Batches, Loss, Worths
+from easearch.scoring.shuffled import dealt
+from easearch.scoring.worth import worth
 
 Changes = Callable[[Setting], Mapping[str, Any]]
 """Dotted path in a recipe -> value: by what an arm differs from the recipe."""
@@ -51,10 +57,19 @@ def grown(contest: Setting, changes: Changes) -> Delivered:
     return delivered(grower, spent_since(grower))
 
 
-def fronted(contest: Setting, changes: Changes) -> list[Delivered]:
-    """The same from limit to limit: a trunk and its branches."""
-    assembly = FrontAssembly(varied(contest, changes), contest.folder, contest.watch)
-    return branched(assembly, assembly.trunk.grower())
+def fronted(contest: Setting, changes: Changes, by: Worth = worth) -> list[Delivered]:
+    """The same at several limits: a trunk and its branches, cut by what channels are worth."""
+    assembly = FrontAssembly(varied(contest, changes), contest.folder, contest.watch, by)
+    return branched(assembly, assembly.grower())
+
+
+def blindly(contest: Setting, changes: Changes) -> list[Delivered]:
+    """A front that is cut by chance: what channels are worth, dealt out at random among them."""
+
+    def by(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Worths:
+        return dealt(worth(model, graph, batches, loss), contest.recipe.seed)
+
+    return fronted(contest, changes, by)
 
 
 def branched(assembly: FrontAssembly, trunk: Grower) -> list[Delivered]:
@@ -90,22 +105,32 @@ def _growing(contest: Setting, recipe: Recipe) -> Growing:
     if len(contest.points) > 1:  # a front has moments of its own
         ready = contest.ready
         found, _ = of_front(
-            recipe, contest.graph, ready.points, how, ready.training, ready.feed.samples
+            recipe,
+            contest.graph,
+            ready.points,
+            how,
+            ready.training,
+            ready.feed.samples,
+            [point.uniform for point in contest.points],
         )
         return found
     at = tuple(moment * recipe.training.epochs for moment in part.at)
     return replace(how, stages=part.stages, at=at)
 
 
-def _arm(changes: Changes, about: str) -> Arm:
+def _arm(
+    changes: Changes,
+    about: str,
+    front: Callable[..., list[Delivered]] = fronted,
+) -> Arm:
     return Arm(
         run=partial(grown, changes=changes),
-        front=partial(fronted, changes=changes),
+        front=partial(front, changes=changes),
         about=about,
         refusal=refused,
     )
 
 
 GROW = _arm(as_said, "grown by the recipe")
-SHUFFLED = _arm(shuffled, "grown by the recipe, the gains dealt out at random: a placebo")
-RANDOM = _arm(random, "grown by the recipe, random directions and gains: a placebo")
+SHUFFLED = _arm(shuffled, "grown by the recipe, all gains dealt out at random: a placebo", blindly)
+RANDOM = _arm(random, "grown by the recipe, random directions and gains: a placebo", blindly)

@@ -60,7 +60,7 @@ def front(contest: Setting) -> list[Delivered]:
 def _ready(contest: Setting, course: Course) -> Ready:
     """The run from the shrunken network on."""
     # Its sizes are branches by what it is: cut from its end, it need not have shrunk.
-    branched_off = {"front.smaller": "branch", **changes_of(contest.option)}
+    branched_off = {"front.smaller": "branch", "front.start": "seed", **changes_of(contest.option)}
     recipe, ready = contest.recipe.changed(branched_off), contest.ready
     growth, epochs = recipe.growth, ready.training.epochs
     at = tuple(share * epochs for share in moments(contest, recipe.front.trunk))

@@ -20,8 +20,7 @@ from optuna.trial import TrialState
 
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.fitting import whole_share
-from easearch.comparing.fresh import fresh
-from easearch.comparing.purse import Course, Purse, shortened, train
+from easearch.comparing.purse import Course, Purse, drawn, shortened, train
 from easearch.data import Batches
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase
@@ -177,12 +176,7 @@ def run(contest: Setting) -> Delivered:
 def _begun(contest: Setting, widths: Widths) -> Course:
     """A network from scratch, from the same draws whatever was trained before."""
     with seeded(contest.recipe):
-        model = fresh(contest, widths)
-    return Course(
-        model=model,
-        graph=contest.graph.with_widths(widths),
-        optimizer=contest.ready.training.optimizer(model),
-    )
+        return drawn(contest.ready, widths)
 
 
 def _study(seed: int) -> optuna.Study:

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 
 from easearch.comparing.apart import apart
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.fresh import fresh
-from easearch.comparing.purse import Course, Purse, annealed, train
-from easearch.tracing import trace
+from easearch.comparing.purse import Purse, annealed, drawn, train
 
 EQUAL = "equal"
 
@@ -37,13 +35,10 @@ def refusal(option: str | None) -> str | None:
 
 def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
     """Fresh weights at these widths, a warm-up and one cosine over all of the compute."""
-    ready = contest.ready
-    model = fresh(contest, widths)
-    graph = trace(model, ready.sample.to(ready.device))
-    course = Course(model=model, graph=graph, optimizer=ready.training.optimizer(model))
+    course = drawn(contest.ready, widths)
     purse = Purse(whole=contest.compute)
     train(course, contest, purse, 1.0, annealed(contest, 0.0))
-    return Delivered(model=model, graph=graph, bill=purse.bill)
+    return Delivered(model=course.model, graph=course.graph, bill=purse.bill)
 
 
 UNIFORM = Arm(

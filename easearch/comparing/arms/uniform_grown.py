@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,9 +64,13 @@ def front(contest: Setting) -> list[Delivered]:
 
 
 def _silent(contest: Setting) -> Ready:
-    """Without outgoing columns a step has no length to search."""
-    ready = varied(contest, as_said)
+    """From the seed on; without outgoing columns a step has no length to search."""
+    ready = varied(contest, _from_the_seed)
     return replace(ready, growing=replace(ready.growing, line_search=()))
+
+
+def _from_the_seed(contest: Setting) -> Mapping[str, Any]:
+    return {"front.start": "seed", **as_said(contest)}
 
 
 def _blank(grower: Grower, stages: Sequence[Stage], contest: Setting) -> Grower:
