@@ -58,7 +58,8 @@ class FrontAssembly:
         """The branches of a trunk, annealed."""
         how = self.ready.recipe
         until = how.front.trunk * how.training.epochs
-        grown = branches(trunk, until, self.worth if how.front.smaller == "cut" else None)
+        by = self.worth if how.front.smaller == "cut" else None
+        grown = branches(trunk, until, by, how.front.shares)
         for number, (part, branch) in enumerate(zip(self.parts, grown, strict=True)):
             branch.watch = part.watch
             self.watch(Phase(name="branch", detail=f"{number + 1} of {len(grown)}"))

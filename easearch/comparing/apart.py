@@ -29,17 +29,11 @@ def apart(
             multiply-adds of the uniform networks, so that all see as many batches.
     """
     found = []
-    for number, share in enumerate(shares(contest, weights)):
+    weights = weights or [point.macs for point in contest.points]
+    for number, share in enumerate(one / sum(weights) for one in weights):
         torch.manual_seed(contest.recipe.seed)
         found.append(run(part(contest, number, share * contest.compute)))
     return found
-
-
-def shares(contest: Setting, weights: Sequence[float] | None = None) -> list[float]:
-    """Of the compute, one a limit; together 1."""
-    if weights is None:
-        weights = [point.macs for point in contest.points]
-    return [one / sum(weights) for one in weights]
 
 
 def part(contest: Setting, number: int, compute: float) -> Setting:

@@ -2,8 +2,7 @@
 
 The trunk is the uniform network of the largest limit, trained at the recipe's constant rate for
 `front.trunk` of the compute and never annealed. Every limit gets a copy of it, made narrower, and
-its share of the rest of the compute in proportion to the multiply-adds of its uniform network, so
-that all branches see as many batches, the same ones. Each is annealed by one cosine.
+its share of the rest of the compute by `front.shares`. Each is annealed by one cosine.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from easearch.comparing.apart import part, shares
+from easearch.comparing.apart import part
 from easearch.comparing.arms.arm import Delivered, Setting
 from easearch.comparing.purse import Course, Purse, annealed, drawn, falling, train
+from easearch.growth.front import weighted
 from easearch.growth.surgery import apply
 
 
@@ -42,7 +42,8 @@ def front_of(contest: Setting, cut: Cut) -> list[Delivered]:
     found: list[Delivered] = []
     bill: dict[str, float] = {}
     until, rest = purse.share, 1 - purse.share
-    for number, share in enumerate(shares(contest)):
+    macs = [point.macs for point in contest.points]
+    for number, share in enumerate(weighted(macs, contest.recipe.front.shares)):
         until += share * rest
         alone = part(contest, number, share * contest.compute)
         branch = cut(alone, copied(trunk), purse)

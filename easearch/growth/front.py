@@ -2,15 +2,16 @@
 largest size, and a branch for each limit, annealed and delivered (docs/methods.md, 10).
 
 A branch is the trunk as it was at that size, or its end, cut back within the smaller limit.
-The compute of the run is shared: the trunk takes its part, and what is left goes to the branches
-in proportion to the multiply-adds of their networks, so that each sees the same number of batches.
+The compute of the run is shared: the trunk takes its part, and what is left goes to the branches,
+as much to each, or in proportion to the multiply-adds of their networks, so that each sees the same
+number of batches.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,7 +32,9 @@ NEVER = math.inf
 """The rate of a trunk does not fall."""
 
 
-def branches(trunk: Grower, until: float, worth: Worth | None = None) -> list[Grower]:
+def branches(
+    trunk: Grower, until: float, worth: Worth | None = None, shares: str = "macs"
+) -> list[Grower]:
     """Run the trunk until so many epochs have passed, and give a branch for each limit: run to its
     end (`finish`) it is the network for that limit.
 
@@ -43,6 +46,7 @@ def branches(trunk: Grower, until: float, worth: Worth | None = None) -> list[Gr
         until: where the trunk ends.
         worth: by what the smaller networks are cut from the trunk's end (cutting.py); None: they
             leave the trunk before it grows further.
+        shares: `macs` or `equal`.
 
     Raises:
         BudgetError: the run has no compute to share.
@@ -67,10 +71,21 @@ def branches(trunk: Grower, until: float, worth: Worth | None = None) -> list[Gr
     else:
         found.append(_leaving(trunk, len(trunk.growing.at), len(trunk.targets)))
     left = trunk.training.compute - trunk.compute.total
-    macs = [trunk.compute.macs_of(one.state.graph) for one in found]
-    for one, share in zip(found, macs, strict=True):
-        _end(one, left * share / sum(macs))
+    weights = weighted([float(trunk.compute.macs_of(one.state.graph)) for one in found], shares)
+    for one, weight in zip(found, weights, strict=True):
+        _end(one, left * weight)
     return found
+
+
+def weighted(macs: Sequence[float], shares: str) -> list[float]:
+    """The parts of what a trunk leaves that go to networks of so many multiply-adds; together 1.
+
+    Args:
+        macs: a number a network.
+        shares: `macs`, in proportion to them; `equal`, as much to each.
+    """
+    weights = list(macs) if shares == "macs" else [1.0] * len(macs)
+    return [one / sum(weights) for one in weights]
 
 
 def finish(branch: Grower) -> None:

@@ -20,6 +20,7 @@ from easearch.exporting import export
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.cutting import keepable
+from easearch.growth.front import weighted
 from easearch.growth.surgery import apply, resize
 from easearch.growth.training import RECALIBRATED
 from easearch.moves import Candidate
@@ -142,11 +143,9 @@ class _Run:
         # What begins at its largest size is never another.
         found = [0.0] * (len(self.macs) - len(found)) + found
         if self.networks > 1:
-            each = max(how.compute - spent, 0.0) / sum(self.macs[1:])
-            found = [
-                found[0],
-                *(f + each * m for f, m in zip(found[1:], self.macs[1:], strict=True)),
-            ]
+            left = max(how.compute - spent, 0.0)
+            parts = weighted(self.macs[1:], self.ready.recipe.front.shares)
+            found[1:] = [one + left * part for one, part in zip(found[1:], parts, strict=True)]
         step = 3 * self.ready.feed.samples
         return [one / (step * macs) for one, macs in zip(found, self.macs, strict=True)]
 

@@ -140,6 +140,12 @@ class FrontPart(Part):
         "size; cut: the trunk's end, cut back by what its channels are worth",
     )
 
+    shares: Literal["equal", "macs"] = Field(
+        default="equal",
+        description="how the branches share what the trunk leaves. equal: each gets as much "
+        "compute, so that small networks see more batches; macs: each sees as many batches",
+    )
+
     @field_validator("at")
     @classmethod
     def _check_order(cls, at: tuple[float, ...] | None) -> tuple[float, ...] | None:

@@ -13,17 +13,23 @@ import pytest
 from contests import Watched, check_front, contest, same, weights
 
 import easearch.comparing.purse as spending
-from easearch.comparing.apart import part, shares
+from easearch.comparing.apart import part
 from easearch.comparing.arms.arm import Delivered, Setting
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED
 from easearch.comparing.purse import Purse
 from easearch.comparing.trunk import Branch, copied, front_of, trunk_of
 from easearch.growth.compute import Compute
+from easearch.growth.front import weighted
 from easearch.growth.stream import step_compute
 
 LIMITS = {"budget": {"limits": {"macs": ["1.7x", "2.6x", "3.6x"], "params": "6x"}}}
-CASES = (("sliced", None), ("pruned", "magnitude"), ("pruned", "taylor"))
+CASES = (
+    ("sliced", None, "macs"),
+    ("sliced", None, "equal"),
+    ("pruned", "magnitude", "equal"),
+    ("pruned", "taylor", "equal"),
+)
 ARMS = {"sliced": SLICED, "pruned": PRUNED}
 
 
@@ -39,11 +45,12 @@ class Done:
 def done(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Done]:
-    name, option = request.param
+    name, option, shares = request.param
     if name == "pruned":
         pytest.importorskip("torch_pruning")
     watched = Watched()
-    with contest(tmp_path_factory.mktemp("entry"), option, **LIMITS) as setting:
+    changed = {**LIMITS, "front": {"shares": shares}}
+    with contest(tmp_path_factory.mktemp("entry"), option, **changed) as setting:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(spending, "train_epoch", watched)
             front = (ARMS[name].front or pytest.fail)(setting)
@@ -79,7 +86,7 @@ def test_a_trunk_at_a_constant_rate_and_an_anneal_a_limit(done: Done) -> None:
     whole, least = done.setting.compute, done.setting.recipe.front.trunk
     assert least * whole - step_compute(done.setting.points[-1].macs, ready.feed) < spent
     assert spent <= least * whole
-    if done.name == "sliced":  # shares by multiply-adds: all see as many batches
+    if done.setting.recipe.front.shares == "macs":  # all see as many batches
         counts = [len(rates) for rates in branches]
         assert max(counts) - min(counts) <= 2
 
@@ -87,7 +94,9 @@ def test_a_trunk_at_a_constant_rate_and_an_anneal_a_limit(done: Done) -> None:
 def test_the_trunk_is_billed_once_with_the_first(done: Done) -> None:
     whole, trunk = done.setting.compute, done.setting.recipe.front.trunk
     rest = [one.spent / whole for one in done.front]
-    wanted = [share * (1 - trunk) for share in shares(done.setting)]
+    macs = [point.macs for point in done.setting.points]
+    parts = weighted(macs, done.setting.recipe.front.shares)
+    wanted = [share * (1 - trunk) for share in parts]
     wanted[0] += trunk
     one = step_compute(done.setting.points[-1].macs, done.setting.ready.feed) / whole
     assert rest == pytest.approx(wanted, abs=2 * one)
@@ -99,7 +108,8 @@ def test_the_trunk_is_billed_once_with_the_first(done: Done) -> None:
 
 
 def test_the_same_seed_gives_the_same_front(done: Done, tmp_path: Path) -> None:
-    with contest(tmp_path, done.setting.option, **LIMITS) as again:
+    changed = {**LIMITS, "front": done.setting.recipe.front.model_dump()}
+    with contest(tmp_path, done.setting.option, **changed) as again:
         other = (ARMS[done.name].front or pytest.fail)(again)
     for one, same_again in zip(done.front, other, strict=True):
         assert one.bill == same_again.bill

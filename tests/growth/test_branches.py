@@ -131,14 +131,23 @@ def test_every_limit_has_its_network_and_all_compute_is_spent(way: str) -> None:
 
 
 @WAYS
-def test_branches_share_in_proportion_to_their_multiply_adds(way: str) -> None:
+@pytest.mark.parametrize("shares", ["macs", "equal"])
+def test_branches_share_what_the_trunk_leaves(way: str, shares: str) -> None:
+    """By multiply-adds each sees as many batches, to one; equally each costs as much, to a step."""
     grower, _ = trunk(way=way)
-    grown = branches(grower, 2.7, by(way))
+    grown = branches(grower, 2.7, by(way), shares)
     starts = [branch.state.batches for branch in grown]
     for branch in grown:
         finish(branch)
     batches = [branch.state.batches - start for branch, start in zip(grown, starts, strict=True)]
-    assert max(batches) - min(batches) <= 1 and min(batches) > 5
+    steps = [step_compute(Compute.macs_of(branch.state.graph), Row()) for branch in grown]
+    spent = [sum(spent_since(branch).values()) for branch in grown]
+    assert min(batches) > 5
+    if shares == "macs":
+        assert max(batches) - min(batches) <= 1
+    else:
+        assert max(spent) - min(spent) <= max(steps)
+        assert batches == sorted(batches, reverse=True)
 
 
 @WAYS
