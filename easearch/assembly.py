@@ -167,7 +167,7 @@ class Assembly:
             self.watch(
                 Note(
                     text=f"the exported file missed its limit ({told}): the run stepped back and "
-                    f"grew again, with limits at {100 * tighter:.1f} %"
+                    f"chose again, with limits at {100 * tighter:.1f} %"
                 )
             )
             grower.retry(tighter)

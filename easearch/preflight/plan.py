@@ -13,7 +13,7 @@ from easearch.budget.slips import Reach
 from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher
 from easearch.preflight.estimate import Estimate, estimated
-from easearch.preflight.points import budgets_of, growths, reach_to
+from easearch.preflight.points import budgets_of, growths, legs, reach_to
 from easearch.preflight.reach import filled
 from easearch.preflight.ready import Ready, make_ready, seeded
 from easearch.recipe import Recipe
@@ -194,6 +194,8 @@ def plan(
         ready = make_ready(chosen, told)
         told(Phase(name="fill", detail="widths that the limits allow"))
         stages = filled(ready.state.graph, ready.growing, ready.targets)
+        if ready.growing.start is not None:  # the largest is no guess
+            stages = (*stages[:-1], ready.state.graph.with_widths(ready.growing.start))
         told(Phase(name="time", detail="a few steps"))
         takes = estimated(ready, stages)
         limits = _limits(ready, stages)
@@ -247,7 +249,7 @@ def _limits(ready: Ready, stages: Sequence[Graph]) -> tuple[LimitPlan, ...]:
         shares = [end / bound.limit for end, bound in zip(ends, bounds, strict=True)]
         fullest = bounds[max(range(len(shares)), key=shares.__getitem__)]
         for bound, reach, end in zip(bounds, ready.reaches, ends, strict=True):
-            there = reach_to(reach, number, count)
+            there = reach_to(reach, number, legs(ready.recipe))
             written = budget.quantities[bound.meter.name]
             found.append(_limit(number + 1, bound, there, written, end, fullest))
     return tuple(found)

@@ -28,13 +28,21 @@ def budgets_of(recipe: Recipe) -> list[Budget]:
     return [Budget(limits, part.device, precision=part.precision) for limits in part.points]
 
 
-def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph]) -> Points:
+def legs(recipe: Recipe) -> int:
+    """The limits that growth goes through one by one: all of a front, unless its trunk begins at
+    its largest size.
+    """
+    return 1 if recipe.wide else len(recipe.budget.points)
+
+
+def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph], legs: int) -> Points:
     """The limits of every network, relative ones resolved against the seed.
 
     Args:
         budgets: a budget a network.
         graph: the seed.
         wider: the widest that it can be after each growth.
+        legs: limits that growth goes through one by one.
 
     Raises:
         BudgetError: the seed is above the first limits, one is off by a thousand, or they do not
@@ -42,7 +50,7 @@ def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph]) -> P
         DeviceError: a latency cannot be measured.
     """
     found = [
-        budget.bounds(graph, wider[: growths(number, len(budgets), len(wider))])
+        budget.bounds(graph, wider[: growths(number, legs, len(wider))])
         for number, budget in enumerate(budgets)
     ]
     for number, (budget, following) in enumerate(pairwise(budgets)):
@@ -55,18 +63,18 @@ def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph]) -> P
     )
 
 
-def growths(number: int, points: int, stages: int) -> int:
-    """Growths that lead to a network, counted from 0, of so many: in a front one more each."""
-    return number + 1 if points > 1 else stages
+def growths(number: int, legs: int, stages: int) -> int:
+    """Growths that lead to a network, counted from 0, of so many: one more each, limit by limit."""
+    return number + 1 if legs > 1 else stages
 
 
-def reach_to(reach: Reach, number: int, points: int) -> Reach:
+def reach_to(reach: Reach, number: int, legs: int) -> Reach:
     """What the growths up to a network of the front can make of a limit."""
     stages = len(reach.graphs) - 1
-    return replace(reach, graphs=reach.graphs[: growths(number, points, stages) + 1])
+    return replace(reach, graphs=reach.graphs[: growths(number, legs, stages) + 1])
 
 
-def beyond(points: Points, reaches: Sequence[Reach]) -> list[str]:
+def beyond(points: Points, reaches: Sequence[Reach], legs: int) -> list[str]:
     """The sentences on limits that the growths up to them cannot fill; one that holds for all
     networks of a front is held against all growths.
     """
@@ -74,8 +82,8 @@ def beyond(points: Points, reaches: Sequence[Reach]) -> list[str]:
     for number, bounds in enumerate(points):
         for bound, last, reach in zip(bounds, points[-1], reaches, strict=True):
             if bounds is points[-1] or bound.limit < last.limit:
-                there = reach_to(reach, number, len(points))
-                told.append(unreachable(bound, there, front=len(points) > 1))
+                there = reach_to(reach, number, legs)
+                told.append(unreachable(bound, there, front=legs > 1))
     return [sentence for sentence in told if sentence is not None]
 
 

@@ -21,7 +21,7 @@ from easearch.growth.growing import Growing
 from easearch.growth.state import State, begin
 from easearch.growth.targets import Target, towards
 from easearch.growth.training import Training
-from easearch.preflight.points import beyond, budgets_of, priced
+from easearch.preflight.points import beyond, budgets_of, legs, priced
 from easearch.preflight.reach import check_floors, widest
 from easearch.preflight.schedule import growing_of, of_front, training_of
 from easearch.recipe import Recipe
@@ -113,14 +113,14 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     growing = growing_of(recipe, state.graph, _width_step(recipe, budgets[-1], watch))
     wider = widest(state.graph, growing)
     watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
-    points = priced(budgets, state.graph, wider)
+    points = priced(budgets, state.graph, wider, legs(recipe))
     if len(points) > 1:
         watch(Phase(name="measure", detail="uniform networks within the limits"))
         growing, training = of_front(recipe, state.graph, points, growing, training, feed.samples)
     check_floors(state.graph, growing, points[-1])
     reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
     meters, untold = _meters(recipe, points[-1], state.graph)
-    notes = [*beyond(points, reaches), *untold]
+    notes = [*beyond(points, reaches, legs(recipe)), *untold]
     for note in notes:
         watch(Note(text=note))
     return Ready(
