@@ -137,7 +137,7 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("front.at", [], ["front.at: expected increasing shares above 0, one a limit, got []"]),
         ("front.at", [0.2, 0.1], ["front.at: expected increasing shares above 0", "[0.2, 0.1]"]),
         ("front.at", [0.0, 0.1], ["front.at: expected increasing shares above 0"]),
-        ("front.at", [0.1, 0.6], ["front.at: expected shares below trunk, 0.6", "[0.1, 0.6]"]),
+        ("front.at", [0.1, 0.8], ["front.at: expected shares below trunk, 0.8", "[0.1, 0.8]"]),
         ("front.start", "wide", ["front.start: expected 'seed' or 'largest', got 'wide'"]),
         ("front", {"start": "largest", "smaller": "branch"}, ["front.start: ", "smaller: cut"]),
         ("front", {"start": "largest", "at": [0.1, 0.2]}, ["front.start: ", "leave one out"]),
@@ -237,7 +237,7 @@ def test_a_list_of_limits_is_a_front_and_a_scalar_holds_at_every_point(tmp_path:
     recipe = Recipe.load(path)
     wanted = [{"macs": macs, "params": "9k"} for macs in limits["macs"]]
     assert list(recipe.budget.points) == wanted
-    assert (recipe.front.trunk, recipe.front.at) == (0.6, (0.1, 0.2, 0.3))
+    assert (recipe.front.trunk, recipe.front.at) == (0.8, (0.1, 0.2, 0.3))
     (tmp_path / "again.yaml").write_text(recipe.dump())
     assert Recipe.load(tmp_path / "again.yaml") == recipe
     wider = recipe.changed({"budget.limits.macs.2": "4x"})

@@ -117,7 +117,7 @@ class FrontPart(Part):
     """
 
     trunk: Number = Field(
-        default=0.6,
+        default=0.8,
         gt=0,
         lt=1,
         description="share of the compute at which the trunk ends; the branches get the rest",

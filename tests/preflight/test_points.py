@@ -187,7 +187,7 @@ def test_a_plan_tells_every_limit_of_a_front(found: Preflight, ready: Ready) -> 
         assert one.verdict == "met and filled"
     assert [one.written for one in found.limits[1::2]] == ["params: 12x"] * 3
     assert (found.networks, found.growths) == (3, ready.growing.at)
-    assert found.trunk == pytest.approx(0.6 * 6)
+    assert found.trunk == pytest.approx(0.8 * 6)
     text = str(found)
     assert "a front of 3 networks" in text and "macs of network 2" in text
 
