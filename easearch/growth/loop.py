@@ -186,7 +186,6 @@ class Grower:
         Args:
             stage: which growth it is; None: the network that is delivered.
         """
-
         planner = Planner(
             round="the network" if stage is None else f"growth {stage + 1}",
             selector=self.selector,

@@ -52,7 +52,7 @@ MEASURED: Mapping[str, Ground] = {
 }
 """Dotted field -> what its default rests on. A field that is not here rests on no measurement."""
 
-_ONE_LIMIT = {"growth.stages", "growth.at"}
+_ONE_LIMIT = {"growth.stages", "growth.at", "growth.criterion"}
 
 
 def grounds(values: Mapping[str, Any]) -> dict[str, Ground]:
@@ -60,7 +60,8 @@ def grounds(values: Mapping[str, Any]) -> dict[str, Ground]:
 
     Args:
         values: a resolved recipe, as its file has it. A field that is not in it is not looked at,
-            nor one that means nothing here: `front.*` with one limit, `growth.at` with several.
+            nor one that says nothing here: `front.*` with one limit, a criterion measured at one
+            limit with several.
     """
     several = points_of(values) > 1
     return {

@@ -66,7 +66,7 @@ def front(tmp_path: Path) -> Path:
     _recipe(
         folder,
         {"latency": list(LIMITS)},
-        {"criterion": default_of("growth.criterion"), "selector": "duals"},
+        {"even": default_of("growth.even"), "selector": "duals"},
     )
     (folder / "evidence.json").write_text(json.dumps(evidence()))
     for number in range(3):
@@ -166,13 +166,13 @@ def test_hostile_words_stay_words(front: Path) -> None:
 
 
 def test_the_page_says_what_untouched_defaults_rest_on(front: Path) -> None:
-    assert MEASURED["growth.criterion"].claim in page_of(front).text
+    assert MEASURED["growth.even"].claim in page_of(front).text
     assert MEASURED["growth.selector"].claim not in page_of(front).text  # the recipe says another
     (front / "evidence.json").unlink()
     page = page_of(front)
     assert "What the defaults rest on" in page.headings
-    assert MEASURED["growth.criterion"].report in page.text
-    _recipe(front, {"latency": list(LIMITS)}, {"criterion": "s2d", "selector": "duals"})
+    assert MEASURED["growth.even"].report in page.text
+    _recipe(front, {"latency": list(LIMITS)}, {"even": 0.5, "selector": "duals"})
     assert "What the defaults rest on" not in page_of(front).headings
 
 
