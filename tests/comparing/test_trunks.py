@@ -15,10 +15,12 @@ from contests import Watched, check_front, contest, same, weights
 import easearch.comparing.purse as spending
 from easearch.comparing.apart import part
 from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.arms.grow import GROW, SHUFFLED
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED
-from easearch.comparing.purse import Purse
+from easearch.comparing.purse import Purse, drawn
 from easearch.comparing.trunk import Branch, copied, front_of, trunk_of
+from easearch.front import FrontAssembly
 from easearch.growth.compute import Compute
 from easearch.growth.front import weighted
 from easearch.growth.stream import step_compute
@@ -150,3 +152,27 @@ def test_a_copy_has_its_momentum(tmp_path: Path) -> None:
             parameter.data.zero_()
         assert same(before, weights(trunk.model)) and copy.batches == trunk.batches > 0
         assert part(setting, 1, 7.0).folder.name == "limit-2"
+
+
+def test_a_trunk_at_its_largest_is_the_same_whoever_cuts_it(tmp_path: Path) -> None:
+    """`grow`, its placebo and `sliced` begin with the same weights; what differs is what they keep
+    of the trunk.
+    """
+    changed = {**LIMITS, "front": {"start": "largest"}}
+    fronts = {}
+    for name, arm in {"sliced": SLICED, "grow": GROW, "shuffled": SHUFFLED}.items():
+        (tmp_path / name).mkdir()
+        with contest(tmp_path / name, **changed) as setting:
+            fronts[name] = (arm.front or pytest.fail)(setting)
+            check_front(setting, fronts[name])
+    with contest(tmp_path, **changed) as setting:
+        began = weights(drawn(setting.ready, setting.uniform).model)
+    with contest(tmp_path, **changed) as setting:
+        trunk = FrontAssembly(setting.ready, tmp_path, lambda event: None).grower()
+    assert trunk.state.graph.widths == setting.uniform
+    assert same(weights(trunk.state.model), began)
+    scoring = [sum(one.bill.get("scoring", 0.0) for one in front) for front in fronts.values()]
+    assert scoring[0] == 0 < scoring[1] == scoring[2]
+    assert same(*(weights(fronts[name][-1].model) for name in ("grow", "shuffled")))
+    for one, other in zip(fronts["grow"][:-1], fronts["shuffled"][:-1], strict=True):
+        assert not same(weights(one.model), weights(other.model))
