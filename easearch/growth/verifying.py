@@ -1,7 +1,8 @@
 """The last plan, measured as a whole before it is trained: the fullest one that holds.
 
 A plan that measures over a limit is chosen again within a tighter one; where the next then leaves
-much unused, within one between. A measurement that the others contradict is made again: moments in
+much unused, within one between; and where already the first leaves much unused, because predictions
+are too high, within a looser one. A measurement that the others contradict is made again: moments in
 which a machine is busy pass, and the smaller number counts.
 """
 
@@ -27,6 +28,8 @@ SAME = 1e-3
 """Relative difference of two plans' gains that says nothing: they are best to a gap."""
 EDGE = 0.1
 """A limit between two others keeps so much of their distance from both."""
+LOOSEST = 1.5
+"""Times the limit: predictions that are further off are no base to plan on."""
 NEAR = 1e-3
 """Relative distance of two limits between which none is looked for."""
 
@@ -59,6 +62,16 @@ class Span:
         if self.held is None or self.over is None:
             return False
         return self.over[0] * self.held[1] <= self.held[0]
+
+    def looser(self) -> float | None:
+        """The limit beyond the true one that the plan which held makes room for; None: there is
+        none, or that is as far as it goes.
+        """
+        if self.held is None or self.over is not None:
+            return None
+        limit, used = self.held
+        wanted = min(limit * AIM / max(used, NEAR), LOOSEST * self.full)
+        return wanted if wanted > limit * (1 + NEAR) else None
 
     def next(self) -> float | None:
         """The limit to try; None where there is none between.
@@ -135,10 +148,8 @@ class Trials:
 
     @property
     def done(self) -> bool:
-        """Whether the best is good enough: it fills a limit, or nothing was ever over."""
-        if self.best is None:
-            return False
-        return self.best.used(self.full) >= FULL or all(one.worst <= 1.0 for one in self.tried)
+        """Whether the best is good enough: it fills a limit."""
+        return self.best is not None and self.best.used(self.full) >= FULL
 
     def doubtful(self) -> Trial | None:
         """The one that did not hold although, by one that did, it would; once."""
@@ -152,10 +163,11 @@ class Trials:
 
     def limits(self) -> dict[str, float] | None:
         """The limits to choose within next; None where there is nothing more to try."""
-        found, moved = dict(self.full), False
-        for name, span in self._spans().items():
-            limit = span.next()
-            moved = moved or (limit is not None and span.over is not None)
+        found, moved, spans = dict(self.full), False, self._spans()
+        over = any(span.over is not None for span in spans.values())
+        for name, span in spans.items():
+            limit = span.next() if over else span.looser()
+            moved = moved or (limit is not None and (span.over is not None or not over))
             found[name] = limit or (span.held or (self.full[name], 0.0))[0]
         return found if moved and all(found != one.limits for one in self.tried) else None
 
@@ -211,6 +223,8 @@ def verified(
         further = None if trials.done or looks == MEASURED else trials.limits()
         if further is None:
             break
+        if looks == 1 and trial.worst <= 1.0:
+            told(_under(trial.used(trials.full)))
         limits = further
     best = trials.best
     if best is None:
@@ -239,6 +253,13 @@ def _look_again(
             "measured again, a choice of widths that had been over the limit was within it: "
             "the machine was busy at first"
         )
+
+
+def _under(used: float) -> str:
+    return (
+        f"measured as a whole, with a safety margin, the first choice of widths used "
+        f"{100 * used:.0f} % of a limit; it was made again with a looser one"
+    )
 
 
 def _over(worst: float, first: bool) -> str:
