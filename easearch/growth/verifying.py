@@ -1,8 +1,8 @@
 """The last plan, measured as a whole before it is trained: the fullest one that holds.
 
 A plan that measures over a limit is chosen again within a tighter one; where the next then leaves
-much unused, within one between; and where already the first leaves much unused, because predictions
-are too high, within a looser one. A measurement that the others contradict is made again: moments in
+much unused, within one between; where already the first leaves much unused, because predictions are
+too high, within a looser one. A measurement that the others contradict is made again: moments in
 which a machine is busy pass, and the smaller number counts.
 """
 
