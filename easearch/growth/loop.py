@@ -206,7 +206,7 @@ class Grower:
         """(factor, loss) for the silent growth and every factor."""
         state = self.state
         tried = [(0.0, evaluate(state.model, batches).loss)]
-        for factor in () if growth.empty else self.growing.line_search:
+        for factor in () if growth.silent else self.growing.line_search:
             loss = evaluate(growth.of(state.model, state.graph, factor), batches).loss
             tried.append((factor, loss if loss == loss else float("inf")))
         return tried

@@ -19,7 +19,7 @@ from easearch.errors import DeviceError, GraphError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.growth.verifying import verified
-from easearch.moves import Candidate, Plan
+from easearch.moves import Candidate, NewNeuron, Plan
 from easearch.roles import Bound, Meter, Ranges, Selector
 
 Verify = Callable[[Graph, Sequence[Bound]], Mapping[str, float]]
@@ -61,9 +61,11 @@ class Growth:
         }
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing grows."""
-        return not self.plan.moves and not self.layers
+    def silent(self) -> bool:
+        """Whether it computes the same at every step: nothing grows, or nobody reads it yet."""
+        return not self.layers and all(
+            isinstance(move, NewNeuron) and not move.out for move in self.plan.moves
+        )
 
     def __str__(self) -> str:
         """`24 channels, 1 new layer`."""

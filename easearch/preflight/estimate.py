@@ -23,7 +23,7 @@ from easearch.growth.cutting import keepable
 from easearch.growth.front import weighted
 from easearch.growth.surgery import apply, resize
 from easearch.growth.training import RECALIBRATED
-from easearch.moves import Candidate
+from easearch.moves import Candidate, NewNeuron
 from easearch.preflight.reach import stops
 from easearch.preflight.ready import Ready
 from easearch.preflight.timing import (
@@ -89,6 +89,8 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
         scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < growths
     ]
     scores = [one for one, _ in found]
+    if all(isinstance(one.move, NewNeuron) and not one.move.out for _, c in found for one in c):
+        run.tries = 1  # what nobody reads yet has no step to be searched
     selection, surgery = _grown(ready, found[0][1]) if growths else (_cut(run), 0.0)
     last, networks = models[len(stages)], len(ready.points)
     passes = run.passes(scores)

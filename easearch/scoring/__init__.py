@@ -26,6 +26,7 @@ from easearch.scoring.random import Random
 from easearch.scoring.scores import Scores
 from easearch.scoring.shuffled import Shuffled
 from easearch.scoring.splitting import Splitting
+from easearch.scoring.unscored import Unscored
 
 
 def _shuffled(of: str = "unit", seed: int = 0, **options: Any) -> Shuffled:
@@ -43,6 +44,7 @@ CRITERIA: dict[str, Callable[..., Criterion]] = {
     "s3d": partial(Splitting, scope="layer", solver="exact", c=3.0),
     "neurons": Neurons,
     "births": partial(Neurons, climbs=0, rounds=1),
+    "unscored": Unscored,
     "gradmax": GradMax,
     "net2net": Net2Net,
     "mixed": Mixed,

@@ -16,7 +16,7 @@ from easearch.errors import ScoringError
 from easearch.scoring import CRITERIA
 from easearch.scoring.samples.batches import parts
 
-LOOKING = [name for name in CRITERIA if name not in ("random", "net2net")]
+LOOKING = [name for name in CRITERIA if name not in ("random", "net2net", "unscored")]
 """The criteria that look at the batches."""
 
 

@@ -7,19 +7,18 @@ are set beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from easearch.assembly import Assembly
 from easearch.comparing.arms.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.grow import as_said, branched, delivered, varied
 from easearch.comparing.arms.variant import refused
 from easearch.front import FrontAssembly
-from easearch.graph import ChannelGroup, Graph
+from easearch.graph import Graph
 from easearch.growth.front import spent_since
 from easearch.growth.loop import Grower
 from easearch.moves import Candidate, NewNeuron, Plan, Price
@@ -27,9 +26,7 @@ from easearch.preflight.ready import Ready
 from easearch.preflight.uniform import widest_uniform
 from easearch.roles import Batches, Bound, Loss, Ranges
 from easearch.scoring import Scores
-from easearch.scoring.units.rows import Rows
-from easearch.scoring.units.scope import subgraph
-from easearch.tracing import KINDS
+from easearch.scoring.unscored import generator_of, newborns
 
 Widths = Mapping[str, int]
 Stage = tuple[float, Widths]
@@ -84,8 +81,7 @@ def _blank(grower: Grower, stages: Sequence[Stage], contest: Setting) -> Grower:
 class Blank:
     """New neurons of every growable group, up to these widths, all worth nothing.
 
-    Rows are drawn as large as those that are there, parameter by parameter; a norm's are born as
-    they always are. No batch is looked at.
+    No batch is looked at (`easearch.scoring.unscored`).
     """
 
     widths: Widths
@@ -93,12 +89,11 @@ class Blank:
 
     def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
         """As many of each group as it may still be widened by."""
-        drawn = self.seed * 1_000_003 + sum(graph.widths.values())  # anew for each growth
-        generator = torch.Generator().manual_seed(drawn)
+        generator = generator_of(graph, self.seed)
         return Scores(
             Candidate(move=move, gain=0.0)
             for group in graph.growable
-            for move in _newborns(
+            for move in newborns(
                 model, graph, group, self.widths[group.name] - group.width, generator
             )
         )
@@ -149,26 +144,6 @@ def _price(bound: Bound, before: Graph, after: Graph) -> Price:
         after=meter.cost(after).total,
         limit=bound.limit,
     )
-
-
-def _newborns(
-    model: nn.Module, graph: Graph, group: ChannelGroup, count: int, generator: torch.Generator
-) -> Iterator[NewNeuron]:
-    # What a channel is born with by itself (a norm's scale and shift) is left to its birth.
-    scope = subgraph(graph, group, "unit")
-    layers = [one for one in scope if one.kind in KINDS and not KINDS[one.kind].newborn]
-    rows = Rows(model, graph, group, layers)
-    if not rows.slots:
-        return
-    for _ in range(count):
-        drawn = {key: _like(held, generator) for key, held in rows.held.items()}
-        yield NewNeuron(group=group.name, into=rows.offset(rows.pack(drawn)[0]))
-
-
-def _like(held: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal numbers in a parameter's shape, as large as its own."""
-    drawn = torch.randn(held.shape, generator=generator, dtype=torch.float64)
-    return held.square().mean().sqrt() * drawn.to(held)
 
 
 UNIFORM_GROWN = Arm(
