@@ -36,8 +36,8 @@ NETWORK = {
 }
 
 
-WAYS = {"branch": {"smaller": "branch"}, "wide": {}}
-"""Branches of a trunk that grows; and, by default, cut from one that begins at its largest."""
+WAYS = {"branch": {"smaller": "branch"}, "cut": {}, "wide": {"start": "largest"}}
+"""Branches of a trunk that grows, cut from its end, or cut from one that begins at its largest."""
 
 
 def recipe(way: str = "branch") -> ea.Recipe:

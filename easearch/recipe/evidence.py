@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from easearch.recipe.recipe import Recipe
+from easearch.recipe.recipe import Recipe, points_of
 from easearch.recipe.schema import is_part
 
 
@@ -81,14 +81,6 @@ def default_of(dotted: str) -> Any:
         if not is_part(now):
             raise KeyError(f"{dotted}: {key} is no section of a recipe")
     return to_jsonable_python(now.model_fields[last].get_default(call_default_factory=True))
-
-
-def points_of(values: Mapping[str, Any]) -> int:
-    """Limits of a recipe as its file has it: how many networks the run delivers."""
-    budget = values.get("budget")
-    limits = budget.get("limits") if isinstance(budget, Mapping) else None
-    lists = limits.values() if isinstance(limits, Mapping) else ()
-    return max((len(one) for one in lists if isinstance(one, list)), default=1)
 
 
 def _is_default(values: Mapping[str, Any], dotted: str) -> bool:

@@ -128,7 +128,8 @@ class GrowthPart(Part):
     criterion: Annotated[str | dict[str, Any], PlainValidator(checked_criterion)] = Field(
         default="births",
         description="scores channels; `births`, new neurons, does best in reports/growth-study, "
-        "`unit` predicts best. With options of its own: `{name: unit, c: 3.0}`",
+        "`unit` predicts best. With options of its own: `{name: unit, c: 3.0}`. Of a front that "
+        "names none it is `unscored`",
     )
     selector: str = Field(default="exact", description="chooses among them; `exact` proves it")
     stages: tuple[Number, ...] = Field(

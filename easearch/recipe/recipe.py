@@ -27,6 +27,17 @@ from easearch.recipe.scored import name_and_options, options_of
 from easearch.recipe.section import Part, Whole, fault
 from easearch.recipe.sentences import sentence
 
+FRONTS_BY = "unscored"
+"""The criterion of a front that names none: in reports/growth-study no score was ahead of it."""
+
+
+def points_of(values: Mapping[str, Any]) -> int:
+    """Limits of a recipe as its file has it: how many networks the run delivers."""
+    budget = values.get("budget")
+    limits = budget.get("limits") if isinstance(budget, Mapping) else None
+    lists = limits.values() if isinstance(limits, Mapping) else ()
+    return max((len(one) for one in lists if isinstance(one, list | tuple)), default=1)
+
 
 class Recipe(Part):
     """One run, wholly described: the same recipe and seed give the same network on a host."""
@@ -56,15 +67,19 @@ class Recipe(Part):
 
     @property
     def wide(self) -> bool:
-        """Whether the run is a front whose trunk begins at its largest size, with fresh weights: a
-        seed that is the user's own may bring weights that mean something.
-        """
-        front = self.front
-        grows = front.smaller == "branch" or front.at is not None or self.model.own
-        return (
-            len(self.budget.points) > 1
-            and (front.start or ("seed" if grows else "largest")) == "largest"
-        )
+        """Whether the run is a front whose trunk begins at its largest size."""
+        return len(self.budget.points) > 1 and self.front.start == "largest"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fronts_grow_unscored(cls, said: Any) -> Any:
+        """A front whose recipe names no criterion is grown by the one that did best for fronts."""
+        if not isinstance(said, dict) or points_of(said) == 1:
+            return said
+        growth = said.get("growth", {})
+        if not isinstance(growth, dict) or "criterion" in growth:
+            return said
+        return {**said, "growth": {**growth, "criterion": FRONTS_BY}}
 
     @model_validator(mode="after")
     def _check_front(self) -> Self:

@@ -89,7 +89,8 @@ def built_criterion(growth: GrowthPart) -> Criterion:
     name, options = name_and_options(growth.criterion)
     # More layers than may come in: the best may be too dear for the limits, another is not.
     shared = {"step": growth.step, "layers": OFFERED if growth.layers else 0}
-    there = options_of(name)
+    within = options.get("of")  # of a placebo, which hands on what is shared
+    there = options_of(within if within in CRITERIA else name)
     own = {key: value for key, value in shared.items() if key in there}
     try:
         return CRITERIA[name](**{**own, **options})

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from easearch.errors import FileFormatError
 from easearch.growth.events import Epoch, Step
-from easearch.recipe.evidence import points_of
+from easearch.recipe.recipe import points_of
 from easearch.reporting.files import Certificate, Evidence, Facts, Layers, Point, Recipe
 
 File = TypeVar("File", bound=BaseModel)

@@ -111,7 +111,7 @@ def test_a_trunk_begins_at_its_largest_with_weights_drawn_anew() -> None:
     """Within its limits, on the grid, and by the recipe's seed; the seed stays what limits and
     floors count from.
     """
-    asked = recipe(front={})
+    asked = recipe(front={"start": "largest"})
     with seeded(asked):
         ready = make_ready(asked, lambda event: None)
         start = ready.growing.start or {}

@@ -13,7 +13,8 @@ from run_folder import certificate, epochs, evidence, facts
 from test_page import HOSTILE, Page
 
 from easearch.errors import FileFormatError
-from easearch.recipe.evidence import MEASURED, default_of, points_of
+from easearch.recipe.evidence import MEASURED, default_of
+from easearch.recipe.recipe import points_of
 from easearch.reporting import write_report
 from easearch.reporting.branches import tree_of
 from easearch.reporting.digits import percent, prefixed, quantity
