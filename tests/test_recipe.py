@@ -244,10 +244,11 @@ def test_a_list_of_limits_is_a_front_and_a_scalar_holds_at_every_point(tmp_path:
     assert wider.budget.limits["macs"] == ("1.5x", "20k", "4x")
     assert not recipe.wide
     assert recipe.changed({"front.at": None, "front.start": "largest"}).wide
-    assert recipe.growth.criterion == "unscored" != Recipe.load(write(tmp_path)).growth.criterion
-    named = write(tmp_path, budget={"limits": limits}, growth={"criterion": "unit"})
-    assert Recipe.load(named).growth.criterion == "unit"
-    path = write(tmp_path, budget={"limits": limits}, front={"at": [0.1, 0.2, 0.3]})
+    assert recipe.growth.criterion == BASE["growth"]["criterion"]
+    unnamed = {key: said for key, said in BASE["growth"].items() if key != "criterion"}
+    for said, wanted in ((limits, "unscored"), ({"macs": "2x"}, "births")):
+        other = write(tmp_path, "other.yaml", budget={"limits": said}, growth=unnamed)
+        assert Recipe.load(other).growth.criterion == wanted
     alone = recipe.changed({"budget.limits.macs": "3x"})  # what `front` says is not looked at
     assert alone.budget.points == ({"macs": "3x", "params": "9k"},)
     said = refused(path, {"front.at": [0.1, 0.2]})
