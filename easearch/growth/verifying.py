@@ -211,6 +211,8 @@ def verified(
         if same:
             trial = replace(same[-1], limits=limits)
         else:
+            if looks == 1 and trials.tried[0].worst <= 1.0:
+                told(_under(trials.tried[0].used(trials.full)))
             trial = replace(trial, measured=measure(plan))
             looks += 1
             if trial.worst > 1.0:
@@ -223,8 +225,6 @@ def verified(
         further = None if trials.done or looks == MEASURED else trials.limits()
         if further is None:
             break
-        if looks == 1 and trial.worst <= 1.0:
-            told(_under(trial.used(trials.full)))
         limits = further
     best = trials.best
     if best is None:

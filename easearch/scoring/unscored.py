@@ -1,4 +1,4 @@
-"""New neurons that nobody reads yet, all worth nothing: how many come in is left to the floors.
+"""New neurons that nobody reads yet, worth nothing: how many come in is left to the floors.
 
 No batch is looked at, and the function stays: nothing is to be found out, no step to be searched.
 With floors at the uniform widths (`growth.even: 1.0`) this grows a network evenly, for the price of
@@ -22,6 +22,9 @@ from easearch.scoring.units.rows import Rows
 from easearch.scoring.units.scope import subgraph
 from easearch.tracing import KINDS
 
+LESS = -1e-9
+"""Nats: less than nothing, so that selection leaves alone what room there is beyond the floors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unscored:
@@ -43,10 +46,10 @@ class Unscored:
             raise ScoringError(f"expected a count of 1 newborn a group or more, got {self.count}")
 
     def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
-        """Newborns of every group, their gain 0."""
+        """Newborns of every group, their gain `LESS`."""
         generator = generator_of(graph, self.seed)
         return Scores(
-            Candidate(move=move, gain=0.0)
+            Candidate(move=move, gain=LESS)
             for group in graph.growable
             for move in newborns(model, graph, group, self.count or group.width, generator)
         )

@@ -9,7 +9,9 @@ from networks import NETWORKS, sample, trained
 import easearch as ea
 from easearch.errors import ScoringError
 from easearch.moves import NewNeuron, Split
-from easearch.scoring.unscored import Unscored
+from easearch.roles import Range
+from easearch.scoring.unscored import LESS, Unscored
+from easearch.selection import selector
 
 
 def nothing(outputs: object, targets: object) -> torch.Tensor:
@@ -22,7 +24,7 @@ def test_no_output_changes_and_no_batch_is_looked_at(name: str) -> None:
     graph = ea.trace(model, sample())
     found = Unscored().score(model, graph, [], nothing)
     moves = [one.move for one in found if isinstance(one.move, NewNeuron)]
-    assert len(moves) == len(found) and {one.gain for one in found} == {0.0}
+    assert len(moves) == len(found) and {one.gain for one in found} == {LESS}
     for group in graph.growable:
         own = [move for move in moves if move.group == group.name]
         assert len(own) == group.width
@@ -52,3 +54,18 @@ def test_rows_are_drawn_anew_for_other_widths_and_seeds() -> None:
 def test_a_count_of_none_is_refused() -> None:
     with pytest.raises(ScoringError, match="expected a count of 1 newborn"):
         Unscored(count=0)
+
+
+@pytest.mark.parametrize("name", ["exact", "duals", "greedy"])
+def test_floors_say_how_many_come_in(name: str) -> None:
+    """And not what room the limits leave."""
+    model = trained("mobilenet_v1")
+    graph = ea.trace(model, sample())
+    found = Unscored().score(model, graph, [], nothing)
+    (bound,) = ea.Budget({"macs": "6x"}).bounds(graph)
+    floors = {
+        one.name: one.width + (4 if number % 2 else 0) for number, one in enumerate(graph.growable)
+    }
+    ranges = {name: Range(low=low, firm=False) for name, low in floors.items()}
+    plan = selector(name).select(found, graph, [bound], 4, ranges)
+    assert {one: plan.widths[one] for one in floors} == floors
