@@ -128,10 +128,11 @@ class FrontPart(Part):
         "below `trunk`, one a limit. None: every size, the seed too, sees as many batches",
     )
 
-    start: Literal["seed", "largest"] = Field(
-        default="seed",
+    start: Literal["seed", "largest"] | None = Field(
+        default=None,
         description="what the trunk begins as. seed: it grows from the seed; largest: at once the "
-        "uniform network within the largest limits, its weights drawn anew",
+        "uniform network within the largest limits, its weights drawn anew. None: largest, where "
+        "the smaller networks are cut, no moments are said and the seed is easearch's own",
     )
     smaller: Literal["branch", "cut"] = Field(
         default="cut",
