@@ -41,9 +41,9 @@ MEASURED: Mapping[str, Ground] = {
         report="reports/growth-study/README.md",
     ),
     "front.start": Ground(
-        claim="a trunk that begins at its largest, cut by what channels are worth, was ahead of the "
-        "same trunk sliced at each of ten seeds on CIFAR-10 (+0.3 to +1.2 points); against growing "
-        "it from the seed nothing is decided (-0.7 to +1.1, five seeds)",
+        claim="a trunk that begins at its largest, cut by what channels are worth, was ahead of "
+        "the same trunk sliced at each of ten seeds on CIFAR-10 (+0.3 to +1.2 points); against "
+        "growing it from the seed nothing is decided (-0.7 to +1.1, five seeds)",
         report="reports/growth-study/README.md",
     ),
     "front.trunk": Ground(
