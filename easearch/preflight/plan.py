@@ -14,7 +14,7 @@ from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher
 from easearch.preflight.estimate import Estimate, estimated
 from easearch.preflight.points import budgets_of, growths, legs, reach_to
-from easearch.preflight.reach import filled
+from easearch.preflight.reach import filled, parts
 from easearch.preflight.ready import Ready, make_ready, seeded
 from easearch.recipe import Recipe
 from easearch.reporting.digits import duration, percent, prefixed, quantity
@@ -194,8 +194,8 @@ def plan(
         ready = make_ready(chosen, told)
         told(Phase(name="fill", detail="widths that the limits allow"))
         stages = filled(ready.state.graph, ready.growing, ready.targets)
-        if ready.growing.start is not None:  # the largest is no guess
-            stages = (*stages[:-1], ready.state.graph.with_widths(ready.growing.start))
+        if ready.growing.start is not None:  # the largest is no guess, the others are cut from it
+            stages = parts(stages, ready.state.graph.with_widths(ready.growing.start))
         told(Phase(name="time", detail="a few steps"))
         takes = estimated(ready, stages)
         limits = _limits(ready, stages)

@@ -68,6 +68,15 @@ def filled(graph: Graph, growing: Growing, targets: Sequence[Target]) -> tuple[G
     return tuple(found[1:])
 
 
+def parts(stages: Sequence[Graph], largest: Graph) -> tuple[Graph, ...]:
+    """These networks as parts of the largest, which stands for the last."""
+    cut = (
+        one.with_widths({name: min(w, largest.widths[name]) for name, w in one.widths.items()})
+        for one in stages[:-1]
+    )
+    return (*cut, largest)
+
+
 def stops(graph: Graph, target: Target) -> tuple[Bound, ...]:
     """The limits at which a growth ends, its share of the way from the seed's cost."""
     own = [bound.meter.cost(graph).total for bound in target.bounds]
