@@ -29,8 +29,10 @@ SEARCH = 170
 
 
 def rounds(steps: Sequence[Step]) -> Markup | None:
-    """Promised against kept, and a line search a round; None where nothing grew."""
-    if not steps:
+    """Promised against kept, and a line search a round; None where nothing grew, or all that came
+    in was without a score (`unscored`).
+    """
+    if all(step.moves > 0 >= step.promised and len(step.line_search) < 2 for step in steps):
         return None
     told = f"Promised and kept decrease of the loss in {len(steps)} growth rounds"
     return inline("rounds", told, lambda width: _draw(steps, width))

@@ -232,6 +232,14 @@ def test_a_run_that_stepped_back_shows_the_widths_it_kept(run: Path) -> None:
     assert "after growth 1" in text and "after growth 2" not in text
 
 
+def test_growth_without_a_score_promises_nothing_and_says_so_nowhere(run: Path) -> None:
+    silent = {"line_search": [[0.0, 0.7]], "promised": -1e-7}
+    rows = [json.dumps({**step, **silent}) for step in steps()]
+    (run / "steps.jsonl").write_text("\n".join(rows) + "\n")
+    page = page_of(run)
+    assert "Promised and kept" not in page.headings and "Widths" in page.headings
+
+
 def test_layers_too_cheap_for_a_bar_are_left_out_and_order_is_kept(run: Path) -> None:
     data = json.loads((run / "layers.json").read_text())
     for table in (data["seed"], data["final"]):
