@@ -89,6 +89,11 @@ class NewNeuron:
         """How many channels the group gains."""
         return 1
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody reads it yet: then it is the same at every step."""
+        return not self.out
+
     def scaled(self, factor: float) -> NewNeuron:
         """The same neuron with its outgoing columns times `factor` (0: silent)."""
         return replace(

@@ -63,9 +63,8 @@ class Growth:
     @property
     def silent(self) -> bool:
         """Whether it computes the same at every step: nothing grows, or nobody reads it yet."""
-        return not self.layers and all(
-            isinstance(move, NewNeuron) and not move.out for move in self.plan.moves
-        )
+        moves = self.plan.moves
+        return not self.layers and all(isinstance(m, NewNeuron) and m.silent for m in moves)
 
     def __str__(self) -> str:
         """`24 channels, 1 new layer`."""

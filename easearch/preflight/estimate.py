@@ -89,7 +89,9 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
         scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < growths
     ]
     scores = [one for one, _ in found]
-    if all(isinstance(one.move, NewNeuron) and not one.move.out for _, c in found for one in c):
+    if all(
+        isinstance(one.move, NewNeuron) and one.move.silent for _, some in found for one in some
+    ):
         run.tries = 1  # what nobody reads yet has no step to be searched
     selection, surgery = _grown(ready, found[0][1]) if growths else (_cut(run), 0.0)
     last, networks = models[len(stages)], len(ready.points)
