@@ -4,13 +4,14 @@ compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
 from easearch.comparing.arms.arm import Delivered, Setting
 from easearch.comparing.files import part_folder
+from easearch.growth.front import weighted
 from easearch.preflight.ready import Ready
 from easearch.recipe import Recipe
 
@@ -18,19 +19,18 @@ from easearch.recipe import Recipe
 def apart(
     run: Callable[[Setting], Delivered],
     contest: Setting,
-    weights: Sequence[float] | None = None,
+    shares: str = "macs",
 ) -> list[Delivered]:
     """Run once a limit, from the same random numbers.
 
     Args:
         run: of an arm, at one limit.
         contest: with one limit or more.
-        weights: in proportion to which the compute is shared, one a limit; None: to the
-            multiply-adds of the uniform networks, so that all see as many batches.
+        shares: how the compute is shared: by the multiply-adds of the uniform networks (`macs`), so
+            that all see as many batches, or `equal`.
     """
     found = []
-    weights = weights or [point.macs for point in contest.points]
-    for number, share in enumerate(one / sum(weights) for one in weights):
+    for number, share in enumerate(weighted([point.macs for point in contest.points], shares)):
         torch.manual_seed(contest.recipe.seed)
         found.append(run(part(contest, number, share * contest.compute)))
     return found

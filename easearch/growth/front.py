@@ -78,7 +78,7 @@ def branches(
 
 
 def weighted(macs: Sequence[float], shares: str) -> list[float]:
-    """The parts of what a trunk leaves that go to networks of so many multiply-adds; together 1.
+    """The parts of some compute that go to networks of so many multiply-adds; together 1.
 
     Args:
         macs: a number a network.

@@ -22,8 +22,7 @@ def run(contest: Setting) -> Delivered:
 
 def front(contest: Setting) -> list[Delivered]:
     """One training a limit."""
-    equal = [1.0] * len(contest.points) if contest.option == EQUAL else None
-    return apart(run, contest, equal)
+    return apart(run, contest, contest.option or "macs")
 
 
 def refusal(option: str | None) -> str | None:
