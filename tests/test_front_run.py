@@ -36,7 +36,7 @@ NETWORK = {
 }
 
 
-WAYS = {"branch": {"smaller": "branch"}, "cut": {"start": "seed"}, "wide": {}}
+WAYS = {"branch": {"smaller": "branch"}, "cut": {}, "wide": {"start": "largest"}}
 """Branches of a trunk that grows, cut from its end, or cut from one that begins at its largest."""
 
 

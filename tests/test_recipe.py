@@ -242,11 +242,9 @@ def test_a_list_of_limits_is_a_front_and_a_scalar_holds_at_every_point(tmp_path:
     assert Recipe.load(tmp_path / "again.yaml") == recipe
     wider = recipe.changed({"budget.limits.macs.2": "4x"})
     assert wider.budget.limits["macs"] == ("1.5x", "20k", "4x")
-    assert not recipe.wide and recipe.changed({"front.at": None}).wide
-    branched = {"front.at": None, "front.smaller": "branch"}
-    assert not recipe.changed(branched).wide
-    own = recipe.changed({"front.at": None, "model.name": "some.where:net"})
-    assert not own.wide and own.changed({"front.start": "largest"}).wide
+    assert not recipe.wide
+    wide = recipe.changed({"front.at": None, "front.start": "largest"})
+    assert wide.wide and not wide.changed({"budget.limits.macs": "3x"}).wide
     assert recipe.growth.criterion == BASE["growth"]["criterion"]
     unnamed = {key: said for key, said in BASE["growth"].items() if key != "criterion"}
     for said, wanted in ((limits, "unscored"), ({"macs": "2x"}, "births")):

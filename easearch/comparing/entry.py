@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -86,17 +87,8 @@ def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Ma
         part_of(*all_of)
         for all_of in zip(terms.points, front, certificates, qualities, strict=True)
     ]
-    content = {
-        "arm": entry.arm,
-        "seed": entry.seed,
-        **{name: _means(one[name] for one in qualities) for name in qualities[0]},
-        "meets": all(one["meets"] for one in parts),
-        "compute": {**_bill(front), "total": _spent(front), "given": terms.compute},
-        "front": parts,
-        "notes": list(dict.fromkeys([*notes, *_notes(front)])),
-        "seconds": {"arm": seconds, "total": time.perf_counter() - began, **_laps(front)},
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    took = {"arm": seconds, "total": time.perf_counter() - began}
+    content = _content(terms, entry, front, parts, qualities, notes, took)
     write_atomic(folder / ENTRY, json.dumps(content, indent=1) + "\n")
 
 
@@ -136,6 +128,29 @@ def _delivered(arm: Arm, contest: Setting) -> list[Delivered]:
             "front"
         )
     return front
+
+
+def _content(
+    terms: Terms,
+    entry: Entry,
+    front: Sequence[Delivered],
+    parts: Sequence[Mapping[str, Any]],
+    qualities: Sequence[Mapping[str, Quality]],
+    notes: Sequence[str],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """What `entry.json` says: means over the front, the whole bill, and a part a network."""
+    return {
+        "arm": entry.arm,
+        "seed": entry.seed,
+        **{name: _means(one[name] for one in qualities) for name in qualities[0]},
+        "meets": all(one["meets"] for one in parts),
+        "compute": {**_bill(front), "total": _spent(front), "given": terms.compute},
+        "front": list(parts),
+        "notes": list(dict.fromkeys([*notes, *_notes(front)])),
+        "seconds": {**seconds, **_laps(front)},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _means(qualities: Iterable[Quality]) -> dict[str, float]:

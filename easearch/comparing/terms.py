@@ -87,7 +87,7 @@ class Terms:
         growing, training = replace(ready.growing, width_step=self.width_step), ready.training
         if self.front:  # its moments follow from its limits
             graph, samples = ready.state.graph, ready.feed.samples
-            uniform = [point.uniform for point in self.points]
+            uniform = self.points[-1].uniform
             growing, training = of_front(recipe, graph, points, growing, training, samples, uniform)
         return replace(ready, points=points, growing=growing, training=training)
 

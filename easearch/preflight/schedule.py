@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from easearch.errors import RecipeError
 from easearch.graph import Graph
@@ -15,9 +14,6 @@ from easearch.preflight.uniform import widest_uniform
 from easearch.recipe import Recipe
 from easearch.roles import Bound
 from easearch.selection import resolved
-
-EARLY = 1 / 6
-"""Of the trunk, where the smaller networks are cut from its end: it is grown by then."""
 
 
 def training_of(recipe: Recipe) -> Training:
@@ -35,21 +31,17 @@ def training_of(recipe: Recipe) -> Training:
 
 
 def growing_of(recipe: Recipe, graph: Graph, width_step: int) -> Growing:
-    """The recipe's growths, in epochs. Of a front only their number is known before its limits are
-    priced: they stand at equal distances until `of_front` puts them where they belong.
+    """The recipe's growths, in epochs. How far those of a front go is known once its limits are
+    priced (`of_front`).
 
     Raises:
         RecipeError: growths that the epochs leave no room for.
     """
     part, count = recipe.growth, len(recipe.budget.points)
-    stages, at = part.stages, _moments(recipe) if count == 1 else ()
-    if count > 1:
-        stages = tuple((number + 1) / count for number in range(count))
-        end = recipe.front.trunk * recipe.training.epochs
-        at = tuple(end * (number + 1) / (count + 1) for number in range(count))
+    several = tuple((number + 1) / count for number in range(count))
     return Growing(
-        stages=stages,
-        at=at,
+        stages=part.stages if count == 1 else several,
+        at=_moments(recipe) if count == 1 else _moments_of_front(recipe),
         line_search=part.line_search,
         width_step=width_step,
         widths=resolved({name: one.range for name, one in part.widths.items()}, graph),
@@ -64,15 +56,11 @@ def of_front(
     growing: Growing,
     training: Training,
     samples: int,
-    uniform: Sequence[Mapping[str, int]] | None = None,
+    uniform: Mapping[str, int] | None = None,
 ) -> tuple[Growing, Training]:
-    """The growths and the compute of a front, from the uniform network within each of its limits.
+    """The growths and the compute of a front, from the uniform network within its largest limits.
 
-    Epochs of the recipe are epochs of the uniform network within the largest limits. A trunk that
-    begins as that network does not grow. Where the recipe says no moments for one that does, the
-    seed and every size of the trunk see the same number of batches: the share of compute that a
-    stretch of the trunk takes goes with its network's multiply-adds, and the first growth comes
-    early.
+    Epochs of the recipe are epochs of that network. A trunk that begins as it does not grow.
 
     Args:
         graph: the seed.
@@ -80,33 +68,18 @@ def of_front(
         growing: the recipe's (`growing_of`).
         training: the recipe's.
         samples: in one training epoch.
-        uniform: the widths of those networks, where they are known.
+        uniform: the widths of that network, where they are known.
     """
-    epochs, step, ranges = training.epochs, growing.width_step, growing.widths
-    if uniform is None:  # the trunk's first network is measured: it will be delivered
-        found = [
-            widest_uniform(graph, one, step, ranges, measure=recipe.wide and one is points[-1])
-            for one in points
-        ]
-        uniform = [one.widths for one in found]
-    macs = [float(Compute.macs_of(graph.with_widths(one))) for one in uniform]
-    compute = training.compute or 3.0 * macs[-1] * samples * epochs
+    step, ranges = growing.width_step, growing.widths
+    if uniform is None:  # what a trunk begins as is measured: it will be delivered
+        uniform = widest_uniform(graph, points[-1], step, ranges, measure=recipe.wide).widths
+    macs = float(Compute.macs_of(graph.with_widths(uniform)))
+    compute = training.compute or 3.0 * macs * samples * training.epochs
     training = replace(training, compute=compute)
     if recipe.wide:
-        return replace(growing, stages=(), at=(), start=uniform[-1]), training
-    front = recipe.front
-    end = front.trunk if front.smaller == "branch" else EARLY * front.trunk
-    at = front.at or _alike([float(Compute.macs_of(graph)), *macs], end)
-    moments = tuple(share * epochs for share in at)
+        return replace(growing, stages=(), at=(), start=uniform), training
     stages = tuple(_share(graph, bounds, points[-1]) for bounds in points)
-    return replace(growing, stages=stages, at=moments, start=None), training
-
-
-def _alike(macs: Sequence[float], trunk: float) -> tuple[float, ...]:
-    """Shares of the whole compute after which the trunk grows, if each of its networks, the seed
-    first, sees the same number of batches until it ends.
-    """
-    return tuple(trunk * spent / sum(macs) for spent in accumulate(macs[:-1]))
+    return replace(growing, stages=stages, at=_moments_of_front(recipe), start=None), training
 
 
 def _share(graph: Graph, bounds: Sequence[Bound], last: Sequence[Bound]) -> float:
@@ -118,6 +91,15 @@ def _share(graph: Graph, bounds: Sequence[Bound], last: Sequence[Bound]) -> floa
         own = bound.meter.cost(graph).total
         shares.append((bound.limit - own) / (end.limit - own) if end.limit > own else 1.0)
     return min(shares)
+
+
+def _moments_of_front(recipe: Recipe) -> tuple[float, ...]:
+    """The epochs after which a trunk grows. Unsaid, the seed and every size of it take as much
+    compute, so that small ones see the most batches, and the largest comes late.
+    """
+    front, count = recipe.front, len(recipe.budget.points)
+    at = front.at or tuple(front.trunk * (number + 1) / (count + 1) for number in range(count))
+    return tuple(share * recipe.training.epochs for share in at)
 
 
 def _moments(recipe: Recipe) -> tuple[float, ...]:

@@ -125,14 +125,13 @@ class FrontPart(Part):
     at: tuple[Number, ...] | None = Field(
         default=None,
         description="when the trunk grows to each limit: shares of the whole compute, increasing, "
-        "below `trunk`, one a limit. None: every size, the seed too, sees as many batches",
+        "below `trunk`, one a limit. None: every size, the seed too, takes as much compute",
     )
 
-    start: Literal["seed", "largest"] | None = Field(
-        default=None,
+    start: Literal["seed", "largest"] = Field(
+        default="seed",
         description="what the trunk begins as. seed: it grows from the seed; largest: at once the "
-        "uniform network within the largest limits, its weights drawn anew. None: largest, where "
-        "the smaller networks are cut, no moments are said and the seed is easearch's own",
+        "uniform network within the largest limits, its weights drawn anew",
     )
     smaller: Literal["branch", "cut"] = Field(
         default="cut",

@@ -67,13 +67,8 @@ class Recipe(Part):
 
     @property
     def wide(self) -> bool:
-        """Whether the run is a front whose trunk begins at its largest size, with fresh weights: a
-        seed that is the user's own may bring weights that mean something.
-        """
-        front = self.front
-        grows = front.smaller == "branch" or front.at is not None or self.model.own
-        start = front.start or ("seed" if grows else "largest")
-        return len(self.budget.points) > 1 and start == "largest"
+        """Whether the run is a front whose trunk begins at its largest size, with fresh weights."""
+        return len(self.budget.points) > 1 and self.front.start == "largest"
 
     @model_validator(mode="before")
     @classmethod

@@ -111,7 +111,7 @@ def _growing(contest: Setting, recipe: Recipe) -> Growing:
             how,
             ready.training,
             ready.feed.samples,
-            [point.uniform for point in contest.points],
+            contest.uniform,
         )
         return found
     at = tuple(moment * recipe.training.epochs for moment in part.at)
