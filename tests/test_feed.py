@@ -46,8 +46,8 @@ def test_the_keyword_recipe_grows_on_pictures_that_are_not_square(
     monkeypatch.setenv("EASEARCH_DATA", str(tmp_path))
     small = {"layout": [[8, 2, 1]], "stem_channels": 8, "stem_stride": 4}
     changes = {f"model.arguments.{name}": value for name, value in small.items()}
-    fewer = {"growth.images": 64, "growth.at": [0.2, 0.4], "growth.width_step": 4}
-    limits = {"budget.limits": {"macs": "2x"}, "training.epochs": 5, "training.batch_size": 16}
+    fewer = {"growth.images": 64, "growth.width_step": 4}
+    limits = {"budget.limits": {"macs": "2x"}, "training.epochs": 8, "training.batch_size": 16}
     recipe = ea.Recipe.load(RECIPES / "keywords.yaml", {**changes, **fewer, **limits})
     run = ea.grow(recipe, tmp_path / "run")
     assert run.certificate.meets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,13 @@ def test_model_folder_and_file_compute_the_same(run: ea.Run) -> None:
 def test_rows_tell_what_happened(run: ea.Run, told: list[Event]) -> None:
     history = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
     steps = [json.loads(line) for line in (run.path / "steps.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
-    assert [row["stage"] for row in history] == [0, 1, 2, 2]
-    assert [row["epoch"] for row in steps] == [1, 2]
-    assert len([e for e in told if isinstance(e, Epoch)]) == 4
+    assert all(a["epoch"] < b["epoch"] for a, b in pairwise(history))
+    assert history[-1]["epoch"] == pytest.approx(4, abs=0.05)
+    grown = [step["epoch"] for step in steps]
+    assert grown == pytest.approx([1, 2], abs=0.05)
+    for row in history:
+        assert row["stage"] == sum(row["epoch"] > at for at in grown)
+    assert len([e for e in told if isinstance(e, Epoch)]) == len(history)
     assert len([e for e in told if isinstance(e, Step)]) == 2
     phases = [event.name for event in told if isinstance(event, Phase)]
     assert phases[0] == "load"
@@ -174,7 +178,9 @@ def test_a_file_over_its_limit_sends_the_run_back(tmp_path: Path, optimists: Non
     assert [step.round for step in run.steps] == [1]
     assert taken[2].costs_after["optimist"] < taken[1].costs_after["optimist"]
     assert taken[2].widths_before == taken[0].widths_before
-    assert len((run.path / "history.jsonl").read_text().splitlines()) == 4
+    history = (run.path / "history.jsonl").read_text().splitlines()
+    epochs = [json.loads(line)["epoch"] for line in history]
+    assert epochs == sorted(epochs) and epochs[-1] == pytest.approx(4, abs=0.05)
     assert not (run.path / "stage-1").exists()
 
 
@@ -189,8 +195,6 @@ def test_refusals_leave_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "full" / "letter.txt").write_text("mine")
     with pytest.raises(RecipeError, match="empty or not there"):
         ea.grow(recipe(), tmp_path / "full")
-    with pytest.raises(RecipeError, match="moments in different epochs"):
-        ea.grow(recipe(training={"epochs": 2}), tmp_path / "run")
     with pytest.raises(BudgetError, match="below the seed's own"):
         ea.grow(recipe(budget={"limits": {"params": 10}}), tmp_path / "run")
     arguments = {**recipe().model.arguments, "classes": 7}

@@ -13,6 +13,7 @@ from easearch.comparing.arms.arm import Delivered, Setting
 from easearch.comparing.files import part_folder
 from easearch.growth.front import weighted
 from easearch.preflight.ready import Ready
+from easearch.preflight.schedule import scheduled
 from easearch.recipe import Recipe
 
 
@@ -38,14 +39,14 @@ def apart(
 
 def part(contest: Setting, number: int, compute: float) -> Setting:
     """The setting of one limit, as it would be alone with so much compute: the recipe's epochs
-    are shares of it, growths happen at `growth.at`, and the seed network is a copy.
+    are shares of it, growths happen by `growth`, and the seed network is a copy.
     """
     limits = dict(contest.recipe.budget.points[number])
     recipe = contest.recipe.changed({"budget.limits": limits, "training.compute": compute})
     return replace(
         contest,
         recipe=recipe,
-        ready=_ready(contest.ready, recipe, number),
+        ready=_ready(contest, recipe, number),
         points=(contest.points[number],),
         compute=compute,
         folder=part_folder(contest.folder, number, len(contest.points)),
@@ -53,14 +54,22 @@ def part(contest: Setting, number: int, compute: float) -> Setting:
     )
 
 
-def _ready(ready: Ready, recipe: Recipe, number: int) -> Ready:
-    growth, epochs = recipe.growth, recipe.training.epochs
-    at = tuple(moment * epochs for moment in growth.at)
+def _ready(contest: Setting, recipe: Recipe, number: int) -> Ready:
+    ready, points = contest.ready, (contest.ready.points[number],)
+    growing, training = scheduled(
+        recipe,
+        contest.graph,
+        points,
+        ready.growing,
+        replace(ready.training, compute=recipe.training.compute),
+        ready.feed.samples,
+        contest.points[number].uniform,
+    )
     return replace(
         ready,
         recipe=recipe,
-        points=(ready.points[number],),
+        points=points,
         state=ready.state.copied(),
-        training=replace(ready.training, compute=recipe.training.compute),
-        growing=replace(ready.growing, at=at, stages=growth.stages),
+        training=training,
+        growing=growing,
     )

@@ -27,7 +27,7 @@ from easearch.growth.compute import Compute
 from easearch.growth.events import Phase, Watcher
 from easearch.growth.stream import step_compute
 from easearch.preflight.ready import Ready, make_ready, seeded
-from easearch.preflight.schedule import of_front
+from easearch.preflight.schedule import scheduled
 from easearch.preflight.uniform import widest_uniform
 from easearch.recipe import Recipe
 from easearch.roles import Bound
@@ -84,11 +84,15 @@ class Terms:
             tuple(replace(bound, limit=point.limits[bound.meter.name]) for bound in bounds)
             for bounds, point in zip(ready.points, self.points, strict=True)
         )
-        growing, training = replace(ready.growing, width_step=self.width_step), ready.training
-        if self.front:  # its moments follow from its limits
-            graph, samples = ready.state.graph, ready.feed.samples
-            uniform = self.points[-1].uniform
-            growing, training = of_front(recipe, graph, points, growing, training, samples, uniform)
+        growing, training = scheduled(
+            recipe,
+            ready.state.graph,
+            points,
+            replace(ready.growing, width_step=self.width_step),
+            ready.training,
+            ready.feed.samples,
+            self.points[-1].uniform,
+        )
         return replace(ready, points=points, growing=growing, training=training)
 
 
@@ -102,10 +106,9 @@ def settled(recipe: Recipe, watch: Watcher, threads: int) -> Terms:
         BudgetError: the seed as measured does not keep the limits, or nothing can grow.
         EasearchError: whatever makes a run of the recipe impossible.
     """
-    # By the clock of the entries: moments of growth need not be whole epochs. Any compute will do.
-    clocked = recipe.changed({"threads": threads, "training.compute": 1.0})
-    with seeded(clocked):
-        ready = make_ready(clocked, watch)
+    alone = recipe.changed({"threads": threads})
+    with seeded(alone):
+        ready = make_ready(alone, watch)
         points = [_point(ready, bounds, watch) for bounds in ready.points]
     _check(points, ready)
     macs = points[-1].macs

@@ -37,7 +37,7 @@ class Epoch:
 
     stage: int
     epoch: float
-    """A whole number, unless epochs pass with the compute that is spent."""
+    """Of the run: they pass with the compute that is spent."""
     rate: float
     loss: float
     accuracy: float

@@ -18,7 +18,6 @@ from functools import partial
 import torch.nn.functional as F
 from torch import nn
 
-from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.growth.compute import counted
 from easearch.growth.cutting import keepable, removals
@@ -51,8 +50,6 @@ def branches(
     Raises:
         BudgetError: the run has no compute to share.
     """
-    if trunk.training.compute is None:
-        raise BudgetError("expected training.compute, which a front shares, got none")
     trunk.annealed_from = NEVER
     found = []
     for stage, at in enumerate(trunk.growing.at):
@@ -70,7 +67,7 @@ def branches(
             _cut_back(one, worths, 1.0)
     else:
         found.append(_leaving(trunk, len(trunk.growing.at), len(trunk.targets)))
-    left = trunk.training.compute - trunk.compute.total
+    left = trunk.training.whole - trunk.compute.total
     weights = weighted([float(trunk.compute.macs_of(one.state.graph)) for one in found], shares)
     for one, weight in zip(found, weights, strict=True):
         _end(one, left * weight)
@@ -146,6 +143,5 @@ def _cut_back(branch: Grower, worths: Worths, tighter: float) -> None:
 def _end(branch: Grower, compute: float) -> None:
     """Give a branch so much compute from where it begins."""
     how = branch.training
-    whole = how.compute or 0.0
     end = branch.compute.total + compute
-    branch.training = replace(how, compute=end, epochs=how.epochs * end / whole)
+    branch.training = replace(how, compute=end, epochs=how.epochs * end / how.whole)

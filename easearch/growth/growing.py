@@ -14,8 +14,7 @@ class Growing:
 
     Attributes:
         stages: fractions of the way from the seed's cost to the limits, the last one 1.
-        at: epochs after which the growths happen, one a stage; whole ones, unless epochs pass with
-            the compute that is spent.
+        at: epochs after which the growths happen, one a stage.
         line_search: factors by which the plan's common step is tried.
         width_step: new widths are multiples of it.
         widths: group name -> the widths that it may take. Ceilings hold in every growth, floors in

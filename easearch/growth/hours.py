@@ -1,4 +1,4 @@
-"""Where a run stands, in its epochs: they pass with the data, or with the compute that is spent."""
+"""Where a run stands, in its epochs: they pass with the compute that is spent."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from easearch.growth.training import Feed, Training
 class Hours:
     """The clock of a run.
 
-    With `training.compute` an epoch has passed when its share of that is spent, be it on training,
-    scoring or searching: narrow networks see more data in an epoch than wide ones, and the cosine
-    ends when all is spent. Without, an epoch is one pass over the data.
+    An epoch has passed when its share of the compute is spent, be it on training, scoring or
+    searching: narrow networks see more data in an epoch than wide ones, and the cosine ends when
+    all is spent.
     """
 
     training: Training
     feed: Feed
 
-    def now(self, batches: int, spent: float) -> float:
-        """Epochs that have passed after so many batches and multiply-adds."""
-        if self.training.compute is None:
-            return batches / self.feed.steps
-        return spent / self.training.compute * self.training.epochs
+    def now(self, spent: float) -> float:
+        """Epochs that have passed after so many multiply-adds."""
+        return spent / self.training.whole * self.training.epochs
 
     def each(self, macs: float) -> float:
         """Epochs that one training step takes, of a network with so many multiply-adds."""
-        if self.training.compute is None:
-            return 1 / self.feed.steps
-        return step_compute(macs, self.feed) / self.training.compute * self.training.epochs
+        return step_compute(macs, self.feed) / self.training.whole * self.training.epochs
 
     def steps(self, now: float, until: float, each: float, batches: int) -> int:
         """Training steps until a moment, whole ones, and at most to the end of a pass."""

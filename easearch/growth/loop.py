@@ -1,9 +1,9 @@
 """The growth loop: train, score, select, grow, ... and train at the end.
 
 Criterion, meters and selector are arguments; the loop knows them by their roles. Schedule by
-docs/methods.md, 10: grow early, at a constant high rate, and anneal once, after the last growth. A
-plan is taken with one common step, found by a line search on the measured loss: single gains are
-exact, sums of many are not.
+docs/methods.md, 10: grow at a constant high rate, and anneal once, after the last growth. A plan is
+taken with one common step, found by a line search on the measured loss: single gains are exact,
+sums of many are not.
 """
 
 from __future__ import annotations
@@ -87,13 +87,16 @@ class Grower:
     @property
     def now(self) -> float:
         """Epochs that have passed."""
-        return self._hours.now(self.state.batches, self.compute.total - self._abandoned)
+        return self._hours.now(self.compute.total - self._abandoned)
 
     def run(self) -> None:
         """From the seed to the trained network."""
         for stage, at in enumerate(self.growing.at):
             self.train_until(at)
             self.grow(stage)
+        if self.now >= self.training.epochs:
+            left = "no compute is left to train what was grown: score fewer images, or train longer"
+            self.watch(Note(text=left))
         self.train_until(self.training.epochs)
 
     def grow(self, stage: int) -> None:
@@ -111,8 +114,7 @@ class Grower:
         self.history = [row for row in self.history if row.epoch <= self.now * (1 + 1e-9)]
         self.steps = self.steps[: self.state.stage]
         self.before = self.before[: self.state.stage + 1]
-        again = self.again or partial(self._grow, len(self.growing.at) - 1)
-        again(tighter)
+        (self.again or partial(self._grow, len(self.growing.at) - 1))(tighter)
         self.train_until(self.training.epochs)
 
     @property
@@ -123,9 +125,8 @@ class Grower:
 
     def _grow(self, stage: int, tighter: float) -> None:
         state, clock = self.state, Clock()
-        epoch, now, before = state.epoch, self.now, state.graph
-        if self.training.compute is not None:  # two growths may fall into one pass
-            epoch += stage
+        now, before = self.now, state.graph
+        epoch = state.epoch + stage  # two growths may fall into one pass
         self.watch(Phase(name="score", detail=f"growth {stage + 1} of {len(self.growing.at)}"))
         with counted() as work:
             scores = self.criterion.score(
@@ -157,7 +158,7 @@ class Grower:
         self.compute.search += work.macs
         step = Step(
             round=state.stage,
-            epoch=now if self.training.compute else state.epoch,
+            epoch=now,
             widths_before=before.widths,
             widths_after=state.graph.widths,
             costs_before={m.name: self._price(m, before) for m in self.meters},
@@ -270,7 +271,7 @@ class Grower:
         seen = evaluate(state.model, self.feed.validation())
         row = Epoch(
             stage=state.stage,
-            epoch=self.now if self.training.compute else state.epoch,
+            epoch=self.now,
             rate=rate,
             loss=trained.loss,
             accuracy=trained.accuracy,

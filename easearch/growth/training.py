@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from easearch.errors import BudgetError
 from easearch.roles import Batches
 from easearch.tracing.program import evaluating
 
@@ -56,8 +57,8 @@ class Training:
 
     Attributes:
         epochs: of the whole run.
-        compute: multiply-adds of the whole run: an epoch is then its share of them, and no pass
-            over the data (`easearch.growth.hours`); None: epochs are passes.
+        compute: multiply-adds of the whole run: an epoch is its share of them, and no pass over
+            the data (`easearch.growth.hours`); None until limits are priced.
         rate: learning rate of the constant part.
         momentum: Nesterov momentum.
         weight_decay: on weights of two axes or more; norms and biases are not decayed.
@@ -72,6 +73,17 @@ class Training:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     warmup: float = 1.0
+
+    @property
+    def whole(self) -> float:
+        """The compute, where it is known.
+
+        Raises:
+            BudgetError: it is not.
+        """
+        if self.compute is None:
+            raise BudgetError("expected training.compute, whose shares epochs are, got none")
+        return self.compute
 
     def optimizer(self, model: nn.Module) -> Optimizer:
         """SGD with Nesterov momentum over the model's parameters, in two groups."""

@@ -135,19 +135,17 @@ class _Run:
     def passes(self, scores: Sequence[Scored]) -> list[float]:
         """Over the training samples, by each network."""
         how, at = self.ready.training, self.ready.growing.at
-        if how.compute is None:
-            return [end - start for start, end in zip([0, *at], [*at, how.epochs], strict=True)]
         trunk = self.ready.recipe.front.trunk if self.networks > 1 else 1.0
         ends = [*(moment / how.epochs for moment in at), trunk]
         work = [s + t for s, t in zip(self._scorings(scores), self._searches(), strict=True)]
         spent, found = 0.0, []
         for end, growth in zip(ends, [*work, self.weighing[1]], strict=True):
-            found.append(max(end * how.compute - spent, 0.0))
+            found.append(max(end * how.whole - spent, 0.0))
             spent += found[-1] + growth
         # What begins at its largest size is never another.
         found = [0.0] * (len(self.macs) - len(found)) + found
         if self.networks > 1:
-            left = max(how.compute - spent, 0.0)
+            left = max(how.whole - spent, 0.0)
             parts = weighted(self.macs[1:], self.ready.recipe.front.shares)
             found[1:] = [one + left * part for one, part in zip(found[1:], parts, strict=True)]
         step = 3 * self.ready.feed.samples

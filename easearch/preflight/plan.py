@@ -16,6 +16,7 @@ from easearch.preflight.estimate import Estimate, estimated
 from easearch.preflight.points import budgets_of, growths, legs, reach_to
 from easearch.preflight.reach import filled, parts
 from easearch.preflight.ready import Ready, make_ready, seeded
+from easearch.preflight.remarks import remarks
 from easearch.recipe import Recipe
 from easearch.reporting.digits import duration, percent, prefixed, quantity
 from easearch.roles import Bound
@@ -23,8 +24,6 @@ from easearch.table import aligned
 
 FULL = 0.9
 """A limit counts as filled from here on: the last step of widths rarely fits exactly."""
-QUIET = 0.8
-"""A process that computes all the time and has less of a core waits for others."""
 AHEAD = 4.0
 """The reachable range is told up to so many times the limit; pricing wider networks is dear."""
 
@@ -210,33 +209,9 @@ def plan(
         trunk=chosen.front.trunk * ready.training.epochs if len(ready.points) > 1 else None,
         width_step=ready.growing.width_step,
         estimate=takes,
-        notes=(*ready.notes, *_not_foreseen(ready, takes), *_busy(takes)),
+        notes=(*ready.notes, *remarks(ready, takes)),
         took=time.perf_counter() - began,
     )
-
-
-def _not_foreseen(ready: Ready, takes: Estimate) -> list[str]:
-    """What a run decides on its way."""
-    told = []
-    if takes.at_most:
-        told.append(
-            f"scoring takes as many images as it needs, {takes.images:,} a growth at most: time, "
-            "memory and compute are told for the most"
-        )
-    if ready.growing.layers:
-        told.append(
-            "new layers are not foreseen: where they come in, less of the limits is left for widths"
-        )
-    return told
-
-
-def _busy(takes: Estimate) -> list[str]:
-    if takes.device != "cpu" or takes.share >= QUIET:
-        return []
-    return [
-        f"the machine was busy: the timed steps had {percent(takes.share, 0)} of a core, and took "
-        "so much longer than they will on a quiet one"
-    ]
 
 
 def _limits(ready: Ready, stages: Sequence[Graph]) -> tuple[LimitPlan, ...]:

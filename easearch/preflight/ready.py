@@ -23,7 +23,7 @@ from easearch.growth.targets import Target, towards
 from easearch.growth.training import Training
 from easearch.preflight.points import beyond, budgets_of, legs, priced
 from easearch.preflight.reach import check_floors, widest
-from easearch.preflight.schedule import growing_of, of_front, training_of
+from easearch.preflight.schedule import growing_of, scheduled, training_of
 from easearch.recipe import Recipe
 from easearch.roles import Bound, Meter
 from easearch.seed import Seed, own_factory, seed_of
@@ -90,8 +90,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     """Load the data, build the seed, price it, and hold every limit against what growth can do.
 
     Raises:
-        RecipeError: no CUDA device, a seed that does not fit the data, growths that the epochs
-            leave no room for.
+        RecipeError: no CUDA device, a seed that does not fit the data.
         BudgetError: a limit that the seed exceeds, or that was written in another unit than meant;
             a network that cannot grow.
         DataError: the data cannot be had.
@@ -114,9 +113,8 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     wider = widest(state.graph, growing)
     watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
     points = priced(budgets, state.graph, wider, legs(recipe))
-    if len(points) > 1:
-        watch(Phase(name="measure", detail="uniform networks within the limits"))
-        growing, training = of_front(recipe, state.graph, points, growing, training, feed.samples)
+    watch(Phase(name="measure", detail="the uniform network within the limits"))
+    growing, training = scheduled(recipe, state.graph, points, growing, training, feed.samples)
     check_floors(state.graph, growing, points[-1])
     reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
     meters, untold = _meters(recipe, points[-1], state.graph)

@@ -133,15 +133,16 @@ class GrowthPart(Part):
     )
     selector: str = Field(default="exact", description="chooses among them; `exact` proves it")
     stages: tuple[Number, ...] = Field(
-        default=(0.33, 0.67, 1.0),
+        default=(0.25, 0.6, 1.0),
         min_length=1,
         description="how far each growth goes: fractions of the way from the seed's cost to the "
         "limit, increasing, the last 1.0",
     )
-    at: tuple[Number, ...] = Field(
-        default=(0.1, 0.2, 0.3),
-        description="when each growth happens: fractions of the epochs, increasing; done by 0.4, "
-        "because channels that come late stay twins of their parents",
+    at: tuple[Number, ...] | None = Field(
+        default=None,
+        description="when each growth happens: shares of the compute, increasing. None: the seed "
+        "and every size take as much of the first 0.8. Splits want to come early: late ones stay "
+        "twins of their parents",
     )
     images: Annotated[int | Literal["auto"], BeforeValidator(_images)] = Field(
         default=1024,
@@ -201,11 +202,7 @@ class GrowthPart(Part):
         if not increasing(self.stages) or self.stages[0] <= 0 or self.stages[-1] != 1.0:
             wanted = "expected increasing fractions above 0 that end in 1.0"
             raise fault(f"{wanted}, got {list(self.stages)}", "stages")
-        if not increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
-            raise fault(f"expected increasing fractions between 0 and 1, got {list(self.at)}", "at")
-        if len(self.at) != len(self.stages):
-            wanted = f"expected {len(self.stages)} moments, one a stage"
-            raise fault(f"{wanted}, got {list(self.at)}", "at")
+        self._check_moments()
         if min(self.line_search) <= 0:
             raise fault(
                 f"expected factors above 0, got {list(self.line_search)}; 0 is always tried",
@@ -213,16 +210,29 @@ class GrowthPart(Part):
             )
         return self
 
+    def _check_moments(self) -> None:
+        if self.at is None:
+            return
+        if not increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
+            raise fault(f"expected increasing fractions between 0 and 1, got {list(self.at)}", "at")
+        if len(self.at) != len(self.stages):
+            wanted = f"expected {len(self.stages)} moments, one a stage"
+            raise fault(f"{wanted}, got {list(self.at)}", "at")
+
 
 class TrainingPart(Part):
     """One schedule for the whole run: a constant rate until the last growth, then one cosine."""
 
-    epochs: Whole = Field(ge=1, description="passes over the training images in the whole run")
+    epochs: Whole = Field(
+        ge=1,
+        description="passes over the training images that the uniform network within the largest "
+        "limits makes for the compute of the whole run; smaller networks make more in an epoch",
+    )
     compute: Number | None = Field(
         default=None,
         gt=0,
-        description="multiply-adds of the whole run, scoring and searching too; epochs are then "
-        "its shares. None: epochs are passes",
+        description="multiply-adds of the whole run, scoring and searching too, of which epochs "
+        "are shares. None: what those passes take",
     )
     batch_size: Whole = Field(default=128, ge=1, description="images a step")
     rate: Number = Field(default=0.1, gt=0, description="highest rate; fits 128 images a step")

@@ -154,7 +154,6 @@ def test_a_device_without_rows_for_these_layers(
         ("growth.widths={stem.conv: {min: 40}}", "the floor of 40 for 'stem.conv' is out of"),
         ("growth.widths={stem.conv: {min: 16}, '*': {min: 16}}", "at its floor the network costs"),
         ("growth.widths={stem.cnv: locked}", "did you mean 'stem.conv'"),
-        ("training.epochs=1", "expected moments in different epochs"),
         ("model.arguments.classes=7", "expected 10, as fashion-mnist-mini has"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -13,6 +12,7 @@ from networks import NETWORKS, batches, sample
 from torch import nn
 
 from easearch.budget import find_meter
+from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Epoch, Event, Progress, Step
@@ -145,13 +145,18 @@ def test_a_part_of_the_row_is_the_rows_own(start: int, count: int) -> None:
     assert all(a is b for a, b in zip(part, whole[start : start + count], strict=True))
 
 
-def test_without_a_compute_epochs_are_passes() -> None:
-    hours = Hours(training=Training(epochs=4, rate=0.1), feed=Row())
-    assert hours.now(7, 1e9) == pytest.approx(1.4)
-    assert hours.each(123.0) == 1 / PASS
-    assert hours.steps(hours.now(7, 0.0), 4, hours.each(1.0), 7) == 3
-    assert math.isclose(hours.now(20, 0.0), 4.0)
-    assert hours.steps(4.0, 4.0, hours.each(1.0), 20) == 0
+def test_a_pass_is_not_overrun_and_without_a_compute_there_is_no_clock() -> None:
+    """Four epochs that cost as much as 20 steps of a network of 5 multiply-adds."""
+    training = Training(epochs=4, rate=0.1, compute=20 * 3 * 8 * 5.0)
+    hours = Hours(training=training, feed=Row())
+    assert hours.each(5.0) == pytest.approx(4 / 20)
+    assert hours.now(7 * 3 * 8 * 5.0) == pytest.approx(1.4)
+    assert hours.steps(1.4, 4, hours.each(5.0), 7) == 3
+    assert hours.steps(3.8, 4, hours.each(5.0), 19) == 1
+    assert hours.steps(4.0, 4.0, hours.each(5.0), 20) == 0
+    unpriced = Hours(training=Training(epochs=4, rate=0.1), feed=Row())
+    with pytest.raises(BudgetError, match=r"expected training.compute, .* got none"):
+        unpriced.now(1.0)
 
 
 def test_models_are_untouched_by_the_clock() -> None:

@@ -15,6 +15,7 @@ from torch import nn
 import easearch as ea
 from easearch.budget import find_meter
 from easearch.graph import Graph
+from easearch.growth.compute import Compute
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
 from easearch.growth.growing import Growing
 from easearch.growth.loop import Grower
@@ -29,6 +30,10 @@ from easearch.selection import selector
 DATA = batches(number=10, size=8)
 TIMES = {"macs": 2.0, "params": 1.7}
 AT, STAGES, EPOCHS = (2, 3), (0.5, 1.0), 6
+PASSES = 12
+"""Over the data by the seed, that an epoch's compute is worth."""
+STEP = EPOCHS * 2.0 / (4 * PASSES * EPOCHS)
+"""Epochs that a training step takes at most: of a network twice the seed's."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Told:
     chosen: Watched
     verdict: Verdict
     events: list[Event]
-    left: list[tuple[int, int, dict[str, int]]]
+    left: list[tuple[int, dict[str, int]]]
     rates: list[float]
     seed: Graph
 
@@ -106,12 +111,14 @@ class Told:
 
 def told(how: str = "unit", name: str = "tied", verdict: Verdict | None = None) -> Told:
     torch.manual_seed(4)
-    training = Training(epochs=EPOCHS, rate=0.02, label_smoothing=0.1, warmup=1.0)
-    state = begin(NETWORKS[name]().double(), sample(), training)
+    model = NETWORKS[name]().double()
+    compute = 3.0 * PASSES * EPOCHS * Parts().samples * Compute.macs_of(ea.trace(model, sample()))
+    training = Training(epochs=EPOCHS, compute=compute, rate=0.02, label_smoothing=0.1, warmup=1.0)
+    state = begin(model, sample(), training)
     seed = state.graph
     meters = [find_meter(meter) for meter in TIMES]
     bounds = [Bound(meter=m, limit=TIMES[m.name] * m.cost(seed).total) for m in meters]
-    chosen, events, left = Watched(), list[Event](), list[tuple[int, int, dict[str, int]]]()
+    chosen, events, left = Watched(), list[Event](), list[tuple[int, dict[str, int]]]()
     verdict, rates = verdict or Verdict(), list[float]()
 
     def watch(event: Event) -> None:
@@ -131,7 +138,7 @@ def told(how: str = "unit", name: str = "tied", verdict: Verdict | None = None) 
         growing=Growing(stages=STAGES, at=AT, line_search=(2.0, 1.0, 0.5), width_step=2),
         watch=watch,
         verify=verdict,
-        left=lambda state: left.append((state.stage, state.epoch, state.graph.widths)),
+        left=lambda state: left.append((state.stage, state.graph.widths)),
     )
     return Told(how, name, grower, chosen, verdict, events, left, rates, seed)
 
@@ -155,6 +162,11 @@ def content(state: State) -> dict[str, torch.Tensor]:
 def same(one: State, other: State | dict[str, torch.Tensor]) -> bool:
     a, b = content(one), other if isinstance(other, dict) else content(other)
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def moments(run: Told) -> list[float]:
+    """The epochs that had passed after every training step."""
+    return [event.epoch for event in run.events if isinstance(event, Progress)]
 
 
 CASES = [("unit", "tied"), ("unit", "plain"), ("random", "mobilenet_v2")]
@@ -199,29 +211,23 @@ def test_widths_grow_from_round_to_round(done: Told) -> None:
 
 
 def test_the_rate_stays_until_the_last_growth_and_then_falls(done: Told) -> None:
-    rows = done.grower.history
-    assert [row.epoch for row in rows] == list(range(1, EPOCHS + 1))
-    before = [row.rate for row in rows if 1 < row.epoch <= AT[-1]]
-    after = [row.rate for row in rows if row.epoch > AT[-1]]
-    assert set(before) == {0.02}
-    assert rows[0].rate < 0.02
+    # what the optimizer had, batch by batch, and when the batch was done
+    told = list(zip(moments(done), done.rates, strict=True))
+    assert done.rates[0] < 0.02
+    assert {rate for at, rate in told if 1 + STEP < at <= AT[-1]} == {0.02}
+    after = [rate for at, rate in told if at > AT[-1] + STEP]
     assert all(a > b for a, b in pairwise([0.02, *after]))
     assert after[-1] < 0.02 / 10
-    # what the optimizer itself had, batch by batch
-    assert [rows[n].rate for n in range(EPOCHS)] == done.rates[3::4]
-    assert set(done.rates[4 : 4 * AT[-1]]) == {0.02}
-    assert all(a > b for a, b in pairwise(done.rates[4 * AT[-1] :]))
+    for row in done.grower.history:
+        assert row.rate == [rate for at, rate in told if at < row.epoch + STEP / 9][-1]
 
 
 def test_the_history_agrees_with_the_steps(done: Told) -> None:
     grower = done.grower
-    assert [step.epoch for step in grower.steps] == list(AT)
-    assert done.left == [
-        (stage, at, dict(step.widths_before))
-        for (stage, at), step in zip(enumerate(AT), grower.steps, strict=True)
-    ]
+    assert [step.epoch for step in grower.steps] == pytest.approx(AT, abs=STEP)
+    assert done.left == [(n, dict(step.widths_before)) for n, step in enumerate(grower.steps)]
     for row in grower.history:
-        stage = sum(row.epoch > at for at in AT)
+        stage = sum(row.epoch > step.epoch for step in grower.steps)
         widths = [done.seed.widths, *(step.widths_after for step in grower.steps)][stage]
         assert row.stage == stage
         assert row.limits == {b.meter.name: b.limit for b in grower.bounds}
@@ -231,8 +237,10 @@ def test_the_history_agrees_with_the_steps(done: Told) -> None:
     assert all(a.seconds < b.seconds for a, b in pairwise(grower.history))
     seen = evaluate(grower.state.model, Parts().validation())
     assert grower.history[-1].validation_loss == pytest.approx(seen.loss, rel=1e-12)
-    macs = [int(row.costs["macs"]) for row in grower.history]
-    assert grower.compute.training == 3 * 32 * sum(macs)
+    sizes = [done.seed.widths, *(step.widths_after for step in grower.steps)]
+    macs = [float(Compute.macs_of(done.seed.with_widths(widths))) for widths in sizes]
+    trained = sum(3 * 8 * macs[event.stage] for event in done.events if isinstance(event, Progress))
+    assert grower.compute.training == pytest.approx(trained, rel=1e-12)
     assert grower.history[-1].compute == grower.compute.total
 
 
@@ -267,8 +275,8 @@ def test_the_watcher_hears_everything_once(done: Told) -> None:
     assert len(notes) == len(doubted)
     phases = [e.name for e in events if isinstance(e, Phase)]
     assert phases == [*["train", "score", "select", "grow"] * 2, "train"]
-    moments = [e.epoch for e in events if isinstance(e, Progress)]
-    assert moments == [pytest.approx((n + 1) / 4) for n in range(4 * EPOCHS)]
+    assert all(a < b for a, b in pairwise(moments(done)))
+    assert moments(done)[-1] == pytest.approx(EPOCHS, abs=STEP)
 
 
 def test_only_the_last_plan_is_verified(done: Told) -> None:
@@ -317,8 +325,8 @@ def test_a_retry_with_tighter_limits_ends_smaller() -> None:
         assert again.costs_after[name] <= 0.85 * bound.limit
     assert again.costs_after["macs"] < first.costs_after["macs"]
     assert sum(again.widths_after.values()) < sum(first.widths_after.values())
-    assert [row.epoch for row in grower.history] == list(range(1, EPOCHS + 1))
-    assert grower.state.epoch == EPOCHS
+    assert all(a.epoch < b.epoch for a, b in pairwise(grower.history))
+    assert grower.now == pytest.approx(EPOCHS, abs=STEP)
     assert grower.history[-1].costs == again.costs_after
 
 
@@ -333,11 +341,15 @@ def test_a_retry_goes_back_as_far_as_the_limits_ask() -> None:
     grower.retry(tighter)
     assert same(grower.before[0], start)
     (step,) = grower.steps
-    assert (step.round, step.epoch, step.widths_before) == (1, AT[0], seed.widths)
+    assert (step.round, step.widths_before) == (1, seed.widths)
+    assert step.epoch == pytest.approx(AT[0], abs=STEP)
     assert step.costs_after["params"] <= tighter * bound.limit < before
     assert step.moves > 0
-    assert [row.epoch for row in grower.history] == list(range(1, EPOCHS + 1))
-    assert [row.stage for row in grower.history] == [0] * AT[0] + [1] * (EPOCHS - AT[0])
+    assert all(a.epoch < b.epoch for a, b in pairwise(grower.history))
+    assert [row.stage for row in grower.history] == [
+        int(row.epoch > step.epoch) for row in grower.history
+    ]
+    assert grower.now == pytest.approx(EPOCHS, abs=STEP)
 
 
 def test_limits_below_the_seed_leave_the_network() -> None:
@@ -349,7 +361,7 @@ def test_limits_below_the_seed_leave_the_network() -> None:
     assert last.factor == 0.0
     assert last.kept == 0.0
     assert last.widths_after == last.widths_before == found.seed.widths
-    assert found.grower.state.epoch == EPOCHS
+    assert found.grower.now == pytest.approx(EPOCHS, abs=STEP)
 
 
 def test_a_plan_that_measures_too_dear_is_chosen_again_smaller() -> None:
@@ -452,10 +464,23 @@ def test_a_layer_that_measures_too_dear_is_given_up() -> None:
     assert not grower.history[-1].costs["macs"] > grower.bounds[0].limit
 
 
+def test_a_growth_that_takes_all_of_the_compute_is_told_of(done: Told) -> None:
+    """Here it is a hundredth of what the same run wanted."""
+    poor = told(**done.case)
+    training = poor.grower.training
+    poor.grower.training = replace(training, compute=training.whole / 100)
+    poor.grower.run()
+    for one, said in ((done, 0), (poor, 1)):
+        notes = [event.text for event in one.events if isinstance(event, Note)]
+        assert len([text for text in notes if "no compute is left to train" in text]) == said
+    assert not any(row.epoch > poor.grower.steps[-1].epoch for row in poor.grower.history)
+
+
 def test_without_a_growth_it_is_plain_training() -> None:
     found = told()
     found.grower.growing = Growing(stages=(), at=(), width_step=2)
     found.grower.run()
     assert not found.grower.steps
     assert found.grower.state.graph == found.seed
-    assert all(a.rate > b.rate for a, b in pairwise(found.grower.history[1:]))
+    falling = [row.rate for row in found.grower.history if row.epoch > 1 + STEP]
+    assert len(falling) > 2 and all(a > b for a, b in pairwise(falling))

@@ -66,12 +66,20 @@ def test_every_network_has_its_limits_and_what_is_no_list_holds_for_all(ready: R
     assert all(target.share == 1 and target.product for target in ready.targets)
 
 
+def epochs_of_the_largest(ready: Ready) -> float:
+    """Multiply-adds of the recipe's epochs of the uniform network within the largest limits."""
+    graph, how = ready.state.graph, ready.growing
+    largest = widest_uniform(graph, ready.bounds, how.width_step, how.widths, measure=False)
+    macs = Compute.macs_of(graph.with_widths(largest.widths))
+    return 3.0 * macs * ready.feed.samples * ready.recipe.training.epochs
+
+
 def test_one_limit_is_a_front_of_one() -> None:
     training = {"epochs": 10, "batch_size": 64}
     alone = ready_of(recipe({"macs": "2.8x"}, training=training, front={"at": [0.1]}))
     assert (len(alone.points), alone.bounds) == (1, alone.points[0])
-    assert alone.training.compute is None
-    assert alone.growing.at == (1, 2, 3)
+    assert alone.training.compute == pytest.approx(epochs_of_the_largest(alone), rel=1e-12)
+    assert alone.growing.at == pytest.approx((2, 4, 6)), "all sizes take as much of the first 0.8"
     stages = list(alone.recipe.growth.stages)
     assert [*alone.growing.stages] == [target.share for target in alone.targets] == stages
     assert [target.product for target in alone.targets] == [False, False, True]
@@ -87,11 +95,7 @@ def test_every_size_of_the_trunk_takes_as_much_compute(ready: Ready) -> None:
 
 
 def test_epochs_are_epochs_of_the_uniform_network_at_the_largest_limit(ready: Ready) -> None:
-    graph, how = ready.state.graph, ready.growing
-    largest = widest_uniform(graph, ready.bounds, how.width_step, how.widths, measure=False)
-    macs = Compute.macs_of(graph.with_widths(largest.widths))
-    whole = 3 * macs * ready.feed.samples * ready.recipe.training.epochs
-    assert ready.training.compute == pytest.approx(whole, rel=1e-12)
+    assert ready.training.compute == pytest.approx(epochs_of_the_largest(ready), rel=1e-12)
     given = ready_of(recipe(training={"epochs": 6, "compute": 5e9}))
     assert given.training.compute == 5e9
     assert given.growing == ready.growing

@@ -20,7 +20,7 @@ from easearch.growth.front import Worth, spent_since
 from easearch.growth.growing import Growing
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
-from easearch.preflight.schedule import of_front
+from easearch.preflight.schedule import scheduled
 from easearch.recipe import Recipe
 from easearch.recipe.scored import name_and_options
 from easearch.roles import Batches, Loss, Worths
@@ -100,22 +100,17 @@ def varied(contest: Setting, changes: Changes) -> Ready:
 
 def _growing(contest: Setting, recipe: Recipe) -> Growing:
     """The recipe's moments and shares, on the comparison's grid of widths."""
-    part, how = recipe.growth, contest.ready.growing
-    how = replace(how, line_search=part.line_search, layers=part.layers)
-    if len(contest.points) > 1:  # a front has moments of its own
-        ready = contest.ready
-        found, _ = of_front(
-            recipe,
-            contest.graph,
-            ready.points,
-            how,
-            ready.training,
-            ready.feed.samples,
-            contest.uniform,
-        )
-        return found
-    at = tuple(moment * recipe.training.epochs for moment in part.at)
-    return replace(how, stages=part.stages, at=at)
+    part, ready = recipe.growth, contest.ready
+    found, _ = scheduled(
+        recipe,
+        contest.graph,
+        ready.points,
+        replace(ready.growing, line_search=part.line_search, layers=part.layers),
+        ready.training,
+        ready.feed.samples,
+        contest.uniform,
+    )
+    return found
 
 
 def _arm(
