@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from easearch import record
-from easearch.budget import Certificate, certify_patiently
+from easearch.budget import PATIENT_S, Certificate, certify
 from easearch.budget.shares import measurable, share_of
 from easearch.errors import BudgetError
 from easearch.exporting import Exported, ExportReport, export
@@ -197,7 +197,9 @@ class Assembly:
         self.exported = report
         self.watch(Phase(name="certify", detail=f"parity {report.difference:.1g}"))
         shape = tuple(self.sample.shape)
-        certificate = certify_patiently(file, grower.state.graph, bounds, shape, precision)
+        certificate = certify(
+            file, grower.state.graph, bounds, shape, precision, pauses_s=PATIENT_S
+        )
         certificate.save(self.folder / "certificate.json")
         return certificate
 

@@ -1,6 +1,6 @@
 """What networks cost and may cost: meters, a device's latency table, limits, the certificate."""
 
-from easearch.budget.certificate import Certificate, Proof, certify, certify_patiently
+from easearch.budget.certificate import PATIENT_S, Certificate, Proof, certify
 from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.host import Host, this_host
 from easearch.budget.latency.kernels import kernels
@@ -14,6 +14,7 @@ from easearch.budget.meters.meter import WHOLE, LayerMeter, Reading
 
 __all__ = [
     "METERS",
+    "PATIENT_S",
     "WHOLE",
     "Budget",
     "Certificate",
@@ -26,7 +27,6 @@ __all__ = [
     "Proof",
     "Reading",
     "certify",
-    "certify_patiently",
     "find_device",
     "find_meter",
     "find_step",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from easearch.comparing.evidence import write_evidence
 from easearch.comparing.files import FAILED, TERMS, Entry
 from easearch.comparing.page import write_page
 from easearch.comparing.results import Comparison, gathered, write_results
@@ -61,6 +62,7 @@ def compare(
     found = gathered(terms, asked, folder, against)
     write_results(found)
     write_page(found)
+    write_evidence(found)
     return found
 
 

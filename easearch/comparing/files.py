@@ -16,6 +16,8 @@ ENTRY = "entry.json"
 FAILED = "failed.json"
 """Why an entry failed; the next call tries it again."""
 PAGE, RESULTS = "comparison.html", "results.json"
+EVIDENCE = "evidence.json"
+"""What the report of a run shows of it, where a recipe's `evidence` names it."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from easearch.budget import Certificate, certify_patiently
+from easearch.budget import PATIENT_S, Certificate, certify
 from easearch.comparing.arms import Delivered
 from easearch.comparing.files import part_folder
 from easearch.comparing.guard import Guarded
@@ -81,6 +81,6 @@ def _certificate(
         tolerance=math.inf if quantized else None,
     )
     shape = tuple(ready.sample.shape)
-    found = certify_patiently(file, delivered.graph, bounds, shape, precision)
+    found = certify(file, delivered.graph, bounds, shape, precision, pauses_s=PATIENT_S)
     found.save(folder / "certificate.json")
     return found

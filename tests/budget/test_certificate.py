@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-from easearch.budget import Budget, Certificate, Latency, certify, certify_patiently
-from easearch.budget import certificate as module
+from easearch.budget import Budget, Latency, certify
 from easearch.budget.latency.models import whole_model
 from easearch.errors import FileFormatError
 from easearch.graph import Graph
@@ -71,31 +70,30 @@ def test_latency_is_measured_on_the_file(small: Graph, tmp_path: Path) -> None:
     assert not tight.meets
 
 
-def looks(monkeypatch: pytest.MonkeyPatch, file: Path, graph: Graph, *bounds: Bound) -> int:
-    """How often a file is certified, without the pauses."""
-    seen = []
+def looks(file: Path, graph: Graph, *bounds: Bound) -> int:
+    """How often a file is looked at, of three times at most."""
+    taken = []
 
-    def counting(*arguments: Any) -> Certificate:
-        seen.append(certify(*arguments))
-        return seen[-1]
+    def pauses() -> Iterator[float]:
+        for number in range(3):
+            taken.append(number)
+            yield 0.0
 
-    monkeypatch.setattr(module, "certify", counting)
-    monkeypatch.setattr(module, "PAUSES_S", (0.0, 0.0, 0.0))
-    assert certify_patiently(file, graph, list(bounds), SAMPLE) is seen[-1]
-    return len(seen)
+    certify(file, graph, list(bounds), SAMPLE, pauses_s=pauses())
+    return len(taken)
 
 
 def test_a_time_that_is_missed_is_looked_at_again_and_a_count_is_not(
-    small: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Graph, tmp_path: Path
 ) -> None:
     path, meter = export(small, tmp_path / "model.onnx"), Latency()
     own = meter.cost(small).total
     wide, tight = (Bound(meter=meter, limit=own * times) for times in (1000, 0.001))
     (small_macs,) = (replace(b, limit=b.limit / 4) for b in Budget({"macs": "2x"}).bounds(small))
-    assert looks(monkeypatch, path, small, wide) == 1
-    assert looks(monkeypatch, path, small, tight) == 3
-    assert looks(monkeypatch, path, small, small_macs) == 1
-    assert looks(monkeypatch, path, small, tight, small_macs) == 1
+    assert looks(path, small, wide) == 1
+    assert looks(path, small, tight) == 3
+    assert looks(path, small, small_macs) == 1
+    assert looks(path, small, tight, small_macs) == 1
 
 
 def test_it_is_saved_as_json(small: Graph, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from easearch.comparing.guard import Guarded
 from easearch.errors import DataError, FileFormatError, RecipeError
 from easearch.feed import DataFeed, data_of
 from easearch.growth.events import Event, Note
+from easearch.reporting.files import Evidence
+from easearch.reporting.tables import evidence_table
 
 MINE = ("grow", "uniform", "uniform-grown", "found", "seed", "shuffled", "random")
 
@@ -130,6 +132,17 @@ def test_the_table_is_of_all_that_is_there(found: Comparison) -> None:
     assert all(arm in page for arm in MINE) and "not complete" not in page
     results = json.loads((found.path / "results.json").read_text())
     assert len(results["entries"]) == len(found.entries)
+
+
+def test_a_report_can_show_it_as_evidence(found: Comparison) -> None:
+    evidence = Evidence.model_validate_json((found.path / "evidence.json").read_text())
+    rows = {row.arm: row for row in found.rows}
+    assert {one.arm: one.accuracy_mean for one in evidence.rows} == pytest.approx(
+        {arm: row.accuracy.mean for arm, row in rows.items()}
+    )
+    shown = evidence_table(evidence)
+    assert [line[0] for line in shown.rows] == list(rows)
+    assert "grow" in evidence.reading and evidence.commit == found.terms.commit
 
 
 def test_the_same_entry_gives_the_same_result_in_any_process(
