@@ -1,14 +1,14 @@
 """What one growth does: new layers that the limits leave room for, and the plan of widths of the
 network that has them.
 
-Layers come first and widths after them, so that a plan is priced on the network that it makes, and
-a channel that a new layer reads or writes is split there too.
+Layers are put in before widths are chosen, so that a plan is priced on the network that it makes,
+and a channel that a new layer reads or writes is split there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, overload
 
@@ -95,10 +95,8 @@ class Growth:
 
 def affordable(
     layers: Sequence[Candidate], graph: Graph, bounds: Sequence[Bound], most: int
-) -> tuple[tuple[Candidate, ...], Graph]:
-    """At most so many layers, best first, that gain something and leave every limit kept; and the
-    graph with them in it.
-    """
+) -> tuple[Candidate, ...]:
+    """At most so many layers, best first, that gain something and leave every limit kept."""
     chosen: list[Candidate] = []
     deep = graph
     for one in sorted(layers, key=lambda candidate: -candidate.gain):
@@ -112,7 +110,20 @@ def affordable(
         if fits:
             chosen.append(one)
             deep = deeper
-    return tuple(chosen), deep
+    return tuple(chosen)
+
+
+def deepened(graph: Graph, layers: Sequence[Candidate]) -> Graph:
+    """The graph with these layers in it."""
+    return graph.after([one.move for one in layers]) if layers else graph
+
+
+def _why(found: int, able: int) -> str:
+    if not found:
+        return "none was found"
+    if not able:
+        return f"{found} were found, too dear or vain"
+    return f"{able} would fit, and the widths that fit without gain more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,25 +148,32 @@ class Planner:
         ranges: Ranges,
         product: bool,
     ) -> Growth:
-        """What to grow; a plan of a network that will be delivered is measured as a whole, and
+        """What to grow. Layers and widths are in one knapsack: of the best layers that the limits
+        leave room for, as many come in as make the whole growth gain most, with the widths that
+        fit beside them. A plan of a network that will be delivered is measured as a whole, and
         chosen again if it would miss a limit. Where none keeps it, new layers are given up first.
         """
         layers = getattr(scores, "layers", ())
-        chosen, deep = affordable(layers, graph, bounds, self.layers)
-        if self.layers and not chosen:
-            why = "none was found" if not layers else f"{len(layers)} were found, too dear or vain"
-            self.told(f"{self.round}: no new layer came in: {why}")
 
-        def choose(graph: Graph, within: Sequence[Bound]) -> Plan:
-            return self.selector.select(scores, graph, within, self.width_step, ranges)
+        def choose(deep: Graph, within: Sequence[Bound]) -> Plan:
+            return self.selector.select(scores, deep, within, self.width_step, ranges)
 
-        if not product:
+        def beside(chosen: tuple[Candidate, ...]) -> Growth:
+            deep = deepened(graph, chosen)
             return Growth(layers=chosen, deep=deep, plan=choose(deep, bounds))
-        plan, holds = self._verified(partial(choose, deep), deep, bounds)
-        if chosen and not holds:
-            chosen, deep = (), graph
-            plan, _ = self._verified(partial(choose, deep), deep, bounds)
-        return Growth(layers=chosen, deep=deep, plan=plan)
+
+        able = affordable(layers, graph, bounds, self.layers)
+        ways = [beside(able[:number]) for number in range(len(able) + 1)]
+        best = max(ways, key=lambda one: one.gain)  # of equal ones that with fewer layers
+        if self.layers and not best.layers:
+            self.told(f"{self.round}: no new layer came in: {_why(len(layers), len(able))}")
+        if not product:
+            return best
+        plan, holds = self._verified(partial(choose, best.deep), best.deep, bounds)
+        if best.layers and not holds:
+            best = ways[0]
+            plan, _ = self._verified(partial(choose, graph), graph, bounds)
+        return replace(best, plan=plan)
 
     def _verified(
         self, choose: Callable[[Sequence[Bound]], Plan], graph: Graph, bounds: Sequence[Bound]

@@ -8,7 +8,7 @@ from networks import NETWORKS, sample
 
 import easearch as ea
 from easearch.budget import find_meter
-from easearch.growth.planning import Growth, affordable
+from easearch.growth.planning import Growth, Planner, affordable, deepened
 from easearch.growth.training import Training
 from easearch.moves import Candidate
 from easearch.roles import Bound
@@ -28,7 +28,8 @@ def growth_of(name: str) -> tuple[torch.nn.Module, ea.Graph, Growth, list[Bound]
     layer = ea.NewLayer(behind=STREAM[name], hidden=3, kernel=1, activation="silu", out=out)
     macs = find_meter("macs")
     bounds = [Bound(meter=macs, limit=2.5 * macs.cost(graph).total)]
-    layers, deep = affordable([Candidate(move=layer, gain=0.1)], graph, bounds, 1)
+    layers = affordable([Candidate(move=layer, gain=0.1)], graph, bounds, 1)
+    deep = deepened(graph, layers)
     scores = criterion("random").score(model, graph, [], torch.nn.functional.cross_entropy)
     plan = selector("exact").select(scores, deep, bounds, 2)
     return model, graph, Growth(layers=layers, deep=deep, plan=plan), bounds
@@ -71,10 +72,45 @@ def test_layers_come_in_best_first_as_many_as_may_and_fit() -> None:
     wide, vain, small = candidate(4096, 0.9), candidate(2, 0.0, "stem.act"), candidate(2, 0.3)
     better, taken = candidate(3, 0.5), candidate(2, 0.4)
     other = candidate(2, 0.2, "stem.act")
-    found, deep = affordable([small, vain, wide, other, taken, better], graph, bounds, 3)
+    found = affordable([small, vain, wide, other, taken, better], graph, bounds, 3)
     # one a place: behind what stands there already is another layer's
     assert list(found) == [better, other]
-    assert deep == graph.after([one.move for one in found])
-    assert affordable([better], graph, bounds, 0) == ((), graph)
+    assert affordable([better], graph, bounds, 0) == ()
     tight = [Bound(meter=bounds[0].meter, limit=bounds[0].meter.cost(graph).total)]
-    assert affordable([better, small], graph, tight, 2) == ((), graph)
+    assert affordable([better, small], graph, tight, 2) == ()
+
+
+@pytest.mark.parametrize("gains", [(1e-9, 1e-9), (0.3, 1e-9), (0.3, 0.2), (1e-9, 0.3)])
+def test_layers_and_widths_are_one_knapsack(gains: tuple[float, float]) -> None:
+    """As many of the best layers come in as make the whole growth gain most: brute force over how
+    many, each with the widths that fit beside it.
+    """
+    model, graph, _, bounds = growth_of("mobilenet_v1")
+    places = (STREAM["mobilenet_v1"], "stem.act")
+    layers = [
+        Candidate(move=ea.NewLayer(behind=place, hidden=4, kernel=1), gain=gain)
+        for place, gain in zip(places, gains, strict=True)
+    ]
+    scores = criterion("random").score(model, graph, [], torch.nn.functional.cross_entropy)
+    scores.layers = layers
+    told: list[str] = []
+    exact = selector("exact")
+    planner = Planner(
+        round="growth 1",
+        selector=exact,
+        width_step=2,
+        layers=2,
+        verify=lambda graph, bounds: {},
+        price=lambda meter, graph: meter.cost(graph).total,
+        told=told.append,
+    )
+    ranked = sorted(layers, key=lambda one: -one.gain)
+    wholes = [
+        sum(one.gain for one in ranked[:number])
+        + exact.select(scores, deepened(graph, ranked[:number]), bounds, 2).gain
+        for number in range(3)
+    ]
+    found = planner.growth(scores, graph, bounds, {}, product=True)
+    assert found.gain == pytest.approx(max(wholes))
+    assert len(found.layers) == wholes.index(max(wholes))
+    assert bool(told) is (not found.layers)
