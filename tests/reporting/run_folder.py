@@ -210,7 +210,7 @@ def evidence() -> dict[str, Any]:
     ]
     return {
         "title": "Against its rivals, at equal compute and limit",
-        "command": "python reports/quickstart/compare.py",
+        "command": "easearch compare quickstart.yaml --arms grow,uniform,seed --seeds 3",
         "date": "2026-11-21",
         "commit": "3f9c2d1",
         "hardware": "2 cores of a Xeon 8370C",
