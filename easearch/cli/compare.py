@@ -104,7 +104,7 @@ def limit_rows(terms: Terms) -> list[tuple[str, str]]:
 def print_comparison(found: Comparison) -> None:
     """Print the table and what may be said."""
     from easearch.comparing.judge import sentence
-    from easearch.comparing.page import table_of
+    from easearch.comparing.telling import table_of
 
     print_labelled(table_of(found))
     print()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.files import part_folder
 from easearch.growth.front import weighted
 from easearch.preflight.ready import Ready

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from easearch.comparing.evidence import write_evidence
 from easearch.comparing.files import FAILED, TERMS, Entry
-from easearch.comparing.page import write_page
 from easearch.comparing.results import Comparison, gathered, write_results
 from easearch.comparing.running import entries_of, spread, work
+from easearch.comparing.telling import write_evidence, write_page
 from easearch.comparing.terms import Terms, check_same, keep, known, settled
 from easearch.errors import RecipeError, nearest
 from easearch.growth.events import Watcher

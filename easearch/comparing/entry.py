@@ -17,7 +17,8 @@ import torch
 
 from easearch.budget.store import write_atomic
 from easearch.comparing.apart import apart
-from easearch.comparing.arms import ARMS, Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.arms import ARMS
 from easearch.comparing.files import ENTRY, FAILED, Entry, part_folder
 from easearch.comparing.guard import Guarded
 from easearch.comparing.judging import certified, part_of, tested

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from easearch.budget import PATIENT_S, Certificate, certify
-from easearch.comparing.arms import Delivered
+from easearch.comparing.arm import Delivered
 from easearch.comparing.files import part_folder
 from easearch.comparing.guard import Guarded
 from easearch.comparing.point import Point

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import easearch as ea
-from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.point import Point
 from easearch.growth.compute import Compute
 from easearch.growth.events import Event

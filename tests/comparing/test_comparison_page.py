@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from made_terms import terms as made
 
-from easearch.comparing.curves import lines_of
 from easearch.comparing.files import ENTRY, Entry
-from easearch.comparing.page import render, table_of
 from easearch.comparing.results import Comparison, gathered
+from easearch.comparing.telling.curves import lines_of
+from easearch.comparing.telling.page import render, table_of
 from easearch.comparing.terms import Terms
 
 HOSTILE = '<script>alert(1)</script>"&$x^2$'

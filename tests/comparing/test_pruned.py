@@ -16,12 +16,12 @@ from contests import Watched, check_entry, contest, same, weights
 from torch import nn
 
 import easearch as ea
-import easearch.comparing.purse as spending
-from easearch.comparing.arms.arm import Delivered, Setting
+import easearch.comparing.making.purse as spending
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED
-from easearch.comparing.larger import TIMES
-from easearch.comparing.pruning import KINDS, Pruning, held_and_floors
+from easearch.comparing.making.larger import TIMES
+from easearch.comparing.making.pruning import KINDS, Pruning, held_and_floors
 from easearch.errors import BudgetError, GraphError, MissingExtraError
 from easearch.models import build
 from easearch.roles import Range

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contests import check_front, contest
 
-from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.regrown import REGROWN, SHRUNK, moments
 from easearch.errors import BudgetError
 from easearch.growth.compute import Compute

@@ -11,8 +11,8 @@ import torch
 from contests import Watched, check_entry, contest, same, weights
 
 import easearch.comparing.arms.searched as searched
-import easearch.comparing.purse as spending
-from easearch.comparing.arms.arm import Delivered, Setting
+import easearch.comparing.making.purse as spending
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.searched import (
     FILLED,
     LEAST,
@@ -23,7 +23,7 @@ from easearch.comparing.arms.searched import (
     SHARE,
     Search,
 )
-from easearch.comparing.purse import Purse
+from easearch.comparing.making.purse import Purse
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Event, Phase

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from contests import Watched, check_front, contest, same, weights
 
-import easearch.comparing.purse as spending
+import easearch.comparing.making.purse as spending
 from easearch.comparing.apart import part
-from easearch.comparing.arms.arm import Delivered, Setting
+from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.grow import GROW, SHUFFLED
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED
-from easearch.comparing.purse import Purse, drawn
-from easearch.comparing.trunk import Branch, copied, front_of, trunk_of
+from easearch.comparing.making.purse import Purse, drawn
+from easearch.comparing.making.trunk import Branch, copied, front_of, trunk_of
 from easearch.front import FrontAssembly
 from easearch.growth.compute import Compute
 from easearch.growth.front import weighted

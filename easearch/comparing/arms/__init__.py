@@ -1,6 +1,6 @@
 """The arms of a comparison by name; a new one is one file and one line here."""
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm
 from easearch.comparing.arms.found import FOUND
 from easearch.comparing.arms.grow import GROW, RANDOM, SHUFFLED
 from easearch.comparing.arms.pruned import PRUNED
@@ -26,4 +26,4 @@ ARMS: dict[str, Arm] = {
 }
 """Name -> arm, in the order of a table."""
 
-__all__ = ["ARMS", "Arm", "Delivered", "Setting"]
+__all__ = ["ARMS"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.uniform import from_scratch
 from easearch.comparing.arms.variant import refused
 from easearch.comparing.files import ENTRY

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from easearch.assembly import Assembly
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.variant import changes_of, refused
 from easearch.front import FrontAssembly
 from easearch.graph import Graph

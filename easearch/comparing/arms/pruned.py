@@ -1,9 +1,9 @@
 """`pruned`: a larger network, pruned by Torch-Pruning until it just meets the limits, fine-tuned.
 
-The package at its best (`easearch.comparing.pruning`); the ratio is bisected on the pruned network
-as a whole. Half of the compute goes before, what is left after; gradients that weigh channels are
-charged as scoring. At several limits one trunk is trained, the uniform network of the largest, and
-pruned to each of them.
+The package at its best (`easearch.comparing.making.pruning`); the ratio is bisected on the pruned
+network as a whole. Half of the compute goes before, what is left after; gradients that weigh
+channels are charged as scoring. At several limits one trunk is trained, the uniform network of the
+largest, and pruned to each of them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import nn
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.fitting import whole_share
-from easearch.comparing.larger import SHARE, larger, told
-from easearch.comparing.pruning import KINDS, STEPS, Pruning, held_and_floors, torch_pruning
-from easearch.comparing.purse import Course, Purse, annealed, train
-from easearch.comparing.trunk import Branch, front_of
+from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.fitting import whole_share
+from easearch.comparing.making.larger import SHARE, larger, told
+from easearch.comparing.making.pruning import KINDS, STEPS, Pruning, held_and_floors, torch_pruning
+from easearch.comparing.making.purse import Course, Purse, annealed, train
+from easearch.comparing.making.trunk import Branch, front_of
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted

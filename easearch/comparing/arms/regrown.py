@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.grow import branched
 from easearch.comparing.arms.sliced import slice_to
 from easearch.comparing.arms.variant import changes_of, refused
-from easearch.comparing.purse import Course, Purse
-from easearch.comparing.trunk import trunk_of
+from easearch.comparing.making.purse import Course, Purse
+from easearch.comparing.making.trunk import trunk_of
 from easearch.errors import BudgetError
 from easearch.front import FrontAssembly
 from easearch.growth.compute import Compute

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 import optuna
 from optuna.trial import TrialState
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.fitting import whole_share
-from easearch.comparing.purse import Course, Purse, drawn, shortened, train
+from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.fitting import whole_share
+from easearch.comparing.making.purse import Course, Purse, drawn, shortened, train
 from easearch.data import Batches
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.uniform import from_scratch
 
 

@@ -8,10 +8,10 @@ At several limits one trunk is trained, the uniform network of the largest, and 
 
 from __future__ import annotations
 
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.larger import SHARE, larger, told
-from easearch.comparing.purse import Course, Purse, annealed, train
-from easearch.comparing.trunk import Branch, front_of
+from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.larger import SHARE, larger, told
+from easearch.comparing.making.purse import Course, Purse, annealed, train
+from easearch.comparing.making.trunk import Branch, front_of
 from easearch.growth.cutting import removals
 from easearch.growth.events import Phase
 from easearch.growth.surgery import apply

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from easearch.comparing.apart import apart
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
-from easearch.comparing.purse import Purse, annealed, drawn, train
+from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.purse import Purse, annealed, drawn, train
 
 EQUAL = "equal"
 

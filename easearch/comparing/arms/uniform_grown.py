@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from easearch.assembly import Assembly
-from easearch.comparing.arms.arm import Arm, Delivered, Setting
+from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.grow import as_said, branched, delivered, varied
 from easearch.comparing.arms.variant import refused
 from easearch.front import FrontAssembly

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from easearch.comparing.apart import part
-from easearch.comparing.arms.arm import Delivered, Setting
-from easearch.comparing.purse import Course, Purse, annealed, drawn, falling, train
+from easearch.comparing.arm import Delivered, Setting
+from easearch.comparing.making.purse import Course, Purse, annealed, drawn, falling, train
 from easearch.growth.front import weighted
 from easearch.growth.surgery import apply
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 from torch.optim import Optimizer
 
-from easearch.comparing.arms.arm import Setting
+from easearch.comparing.arm import Setting
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.growth.compute import Compute

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from easearch.budget.store import write_atomic
-from easearch.comparing.curves import curves
-from easearch.comparing.figure import figure
 from easearch.comparing.files import PAGE
 from easearch.comparing.judge import AtLimit, Row, meter_of, sentence
 from easearch.comparing.paired import RESAMPLES, Paired
 from easearch.comparing.point import Point
 from easearch.comparing.results import Comparison
+from easearch.comparing.telling.curves import curves
+from easearch.comparing.telling.figure import figure
 from easearch.comparing.terms import Terms
 from easearch.reporting.digits import (
     count,
@@ -45,7 +45,7 @@ def render(found: Comparison) -> str:
     rows, terms = found.rows, found.terms
     table = _table(rows, terms, found.reference)
     return (
-        environment("easearch.comparing")
+        environment("easearch.comparing.telling")
         .get_template("template.html.j2")
         .render(
             name=str(terms.recipe["name"]),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from easearch.comparing.arms.arm import Setting
-from easearch.comparing.purse import Course, Purse
-from easearch.comparing.trunk import trunk_of
+from easearch.comparing.arm import Setting
+from easearch.comparing.making.purse import Course, Purse
+from easearch.comparing.making.trunk import trunk_of
 from easearch.graph import Graph
 from easearch.preflight.uniform import widest_uniform
 
