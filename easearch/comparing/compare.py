@@ -12,6 +12,7 @@ from easearch.comparing.results import Comparison, gathered, write_results
 from easearch.comparing.running import entries_of, spread, work
 from easearch.comparing.telling import write_evidence, write_page
 from easearch.comparing.terms import Terms, check_same, keep, known, settled
+from easearch.comparing.words import training_of
 from easearch.errors import RecipeError, nearest
 from easearch.growth.events import Watcher
 from easearch.recipe import Recipe
@@ -78,7 +79,8 @@ def asked_for(
     """The entries of a call.
 
     Raises:
-        RecipeError: no arm, an unknown one, or a reference that is not among them.
+        RecipeError: no arm, an unknown one, one that cannot be trained as it says, or a reference
+            that is not among them.
     """
     if not arms:
         raise RecipeError("expected one arm or more, such as grow,uniform, got none")
@@ -88,7 +90,10 @@ def asked_for(
         raise RecipeError(
             f"expected a reference among the arms, got '{against}'; {nearest(against, arms)}"
         )
-    return entries_of(list(dict.fromkeys(arms)), _seeds(recipe, seeds))
+    entries = entries_of(list(dict.fromkeys(arms)), _seeds(recipe, seeds))
+    for own in {one.own for one in entries}:
+        recipe.changed(training_of(own))  # refuses what no training can have
+    return entries
 
 
 def terms_of(recipe: Recipe, out: Path, jobs: int, watch: Watcher, *, write: bool = True) -> Terms:

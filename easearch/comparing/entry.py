@@ -24,6 +24,7 @@ from easearch.comparing.guard import Guarded
 from easearch.comparing.judging import certified, part_of, tested
 from easearch.comparing.quiet import Machine
 from easearch.comparing.terms import Terms
+from easearch.comparing.words import training_of
 from easearch.errors import BudgetError
 from easearch.growth.checkpoint import write
 from easearch.growth.compute import Compute
@@ -54,7 +55,7 @@ def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Ma
             machine.breathe()
         watch(event)
 
-    recipe = terms.at(entry.seed)
+    recipe = terms.at(entry.seed).changed(training_of(entry.own))
     with seeded(recipe):
         with machine.alone():
             ready = terms.ready(recipe, told)
@@ -100,7 +101,7 @@ def write_failure(entry: Entry, out: Path, why: str, trace: str | None = None) -
 
 
 def _needed(entry: Entry, name: str) -> Entry:
-    return Entry(arm=f"{name}:{entry.option}" if entry.option else name, seed=entry.seed)
+    return Entry(arm=name if entry.said is None else f"{name}:{entry.said}", seed=entry.seed)
 
 
 def needs_of(entry: Entry) -> list[Entry]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from easearch.comparing.words import parted
 from easearch.errors import FileFormatError
 
 TERMS = "terms.json"
@@ -34,9 +35,20 @@ class Entry:
         return self.arm.partition(":")[0]
 
     @property
+    def said(self) -> str | None:
+        """What stands behind the colon; None where there is none."""
+        _, colon, said = self.arm.partition(":")
+        return said if colon else None
+
+    @property
     def option(self) -> str | None:
-        """What stands behind the colon."""
-        return self.arm.partition(":")[2] or None
+        """What of it the arm reads."""
+        return None if self.said is None else parted(self.said)[0]
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The words of it that say how this arm alone is trained."""
+        return () if self.said is None else parted(self.said)[1]
 
     def folder(self, out: Path) -> Path:
         """Where it lies; no colon and the like, which not every file system takes."""

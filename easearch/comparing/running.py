@@ -18,6 +18,7 @@ from easearch.comparing.entry import needs_of, run_entry, write_failure
 from easearch.comparing.files import ENTRY, FAILED, Entry, read_json
 from easearch.comparing.quiet import Machine
 from easearch.comparing.terms import Terms, known
+from easearch.comparing.words import training_of
 from easearch.errors import DeviceError, EasearchError, MissingExtraError, RecipeError, nearest
 from easearch.growth.events import Note, Phase, Watcher
 from easearch.reporting.digits import percent
@@ -165,10 +166,15 @@ def _put(found: dict[Entry, None], entry: Entry) -> None:
 
 
 def _check(arm: str) -> None:
-    name, colon, option = arm.partition(":")
+    entry = Entry(arm=arm, seed=0)
+    name = entry.name
     if name not in ARMS:
         raise RecipeError(f"there is no arm '{name}'; {nearest(name, ARMS)}")
-    why = ARMS[name].refusal(option if colon else None)
+    try:
+        training_of(entry.own)
+    except ValueError as error:
+        raise RecipeError(f"the arm {name}: {error}") from None
+    why = ARMS[name].refusal(entry.option)
     if why is not None:
         raise RecipeError(f"the arm {name}: {why}")
     package = ARMS[name].package

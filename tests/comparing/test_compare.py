@@ -157,6 +157,25 @@ def test_the_same_entry_gives_the_same_result_in_any_process(
     assert not list(tmp_path.glob(f"*/*/{CLAIM}")) and not list(tmp_path.glob(".worker*"))
 
 
+def test_an_arm_may_be_trained_in_its_own_way(
+    found: Comparison, root: Path, tmp_path: Path
+) -> None:
+    """At another rate it is the arm of a recipe with that rate, for the same compute; at the
+    recipe's own it is the arm. What it needs is trained so too.
+    """
+    arms = ["uniform:training.rate=0.05", "uniform:training.rate=0.01", "found:training.rate=0.01"]
+    mine = compare(tiny(root), arms, 1, out=tmp_path / "arms")
+    slow = {"epochs": 16, "batch_size": 16, "rate": 0.01, "warmup": 0.5, "pad": 0}
+    theirs = compare(tiny(root, training=slow), ["uniform", "found"], 1, out=tmp_path / "recipe")
+    assert not mine.failures
+    judged = [at(found, "uniform"), at(theirs, "uniform"), at(theirs, "found")]
+    for arm, same in zip(arms, judged, strict=True):
+        one = at(mine, arm)
+        assert (one["test"], one["compute"]) == (same["test"], same["compute"]), arm
+    assert at(mine, arms[0])["test"] != at(mine, arms[1])["test"]
+    assert mine.reference == arms[0]
+
+
 def test_what_is_done_is_not_run_again(found: Comparison, root: Path) -> None:
     path = Entry(arm="grow", seed=0).folder(found.path) / ENTRY
     before = path.stat().st_mtime_ns

@@ -9,7 +9,19 @@ import pytest
 from easearch.comparing.arms import ARMS
 from easearch.comparing.arms.variant import changes_of, refused
 from easearch.comparing.files import Entry
+from easearch.comparing.words import training_of
 from easearch.scoring import CRITERIA
+
+
+def test_words_on_its_training_are_not_for_the_arm() -> None:
+    """They reach the recipe whatever stands beside them; what all arms share cannot be said."""
+    entry = Entry(arm="grow:unit+training.rate=0.2+even=0.5+training.flip=false", seed=0)
+    assert entry.name == "grow" and entry.option == "unit+even=0.5"
+    assert training_of(entry.own) == {"training.rate": 0.2, "training.flip": False}
+    assert Entry(arm="sliced:training.rate=0.2", seed=0).option is None
+    for word in ("epochs=3", "compute=1e9", "rat=0.1", "rate", "rate=["):
+        with pytest.raises(ValueError, match=r"^expected"):
+            training_of([f"training.{word}"])
 
 
 @pytest.mark.parametrize("name", CRITERIA)

@@ -6,11 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
+from easearch.comparing.words import BETWEEN, valued
 from easearch.errors import nearest
-
-BETWEEN = "+"
 
 
 def changes_of(option: str | None) -> dict[str, Any]:
@@ -22,20 +19,17 @@ def changes_of(option: str | None) -> dict[str, Any]:
     from easearch.scoring import CRITERIA
 
     found: dict[str, Any] = {}
-    for number, said in enumerate(option.split(BETWEEN) if option is not None else ()):
-        key, equals, value = said.partition("=")
-        if not equals:
-            if number > 0 or said not in CRITERIA:
-                wanted = "expected KEY=VALUE" if number else "expected a criterion or KEY=VALUE"
-                raise ValueError(
-                    f"{wanted} behind the colon, got '{said}'; {nearest(said, CRITERIA)}"
-                )
-            found["growth.criterion"] = said
+    for number, word in enumerate(option.split(BETWEEN) if option is not None else ()):
+        if number == 0 and word in CRITERIA:
+            found["growth.criterion"] = word
             continue
-        try:
-            found[_path(key)] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f"expected a value of {key} as YAML has it, got '{value}'") from None
+        if number == 0 and "=" not in word:
+            raise ValueError(
+                f"expected a criterion or KEY=VALUE behind the colon, got '{word}'; "
+                f"{nearest(word, CRITERIA)}"
+            )
+        key, value = valued(word)
+        found[_path(key)] = value
     return found
 
 
