@@ -29,6 +29,7 @@ def training_of(recipe: Recipe) -> Training:
         weight_decay=part.weight_decay,
         label_smoothing=part.label_smoothing,
         warmup=part.warmup,
+        hold=part.hold,
     )
 
 

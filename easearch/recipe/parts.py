@@ -221,7 +221,7 @@ class GrowthPart(Part):
 
 
 class TrainingPart(Part):
-    """One schedule for the whole run: a constant rate until the last growth, then one cosine."""
+    """One schedule for the whole run: a constant rate, past the last growth, then one cosine."""
 
     epochs: Whole = Field(
         ge=1,
@@ -242,6 +242,13 @@ class TrainingPart(Part):
     )
     label_smoothing: Number = Field(default=0.0, ge=0, lt=1, description="share of a label spread")
     warmup: Number = Field(default=1.0, ge=0, description="epochs of linear rise to `rate`")
+    hold: Number = Field(
+        default=0.6,
+        ge=0,
+        lt=1,
+        description="share of the compute before which the rate does not fall, nor before the last "
+        "growth; then one cosine. A front's branches are annealed from where they leave the trunk",
+    )
     pad: Whole = Field(default=2, ge=0, description="pixels of random shift; suits 28 a side")
     flip: bool = Field(default=True, description="mirror half of them; off for digits")
 
