@@ -20,6 +20,8 @@ from easearch.comparing.files import ENTRY, RESULTS, TERMS, Entry, read_json
 def reopen(results: Path, out: Path) -> int:
     """Write terms and entries where `easearch compare` looks for them; how many entries."""
     found = read_json(results)
+    # Before there was `training.hold`, nothing was held.
+    found["terms"]["recipe"]["training"].setdefault("hold", 0.0)
     write_atomic(out / TERMS, json.dumps(found["terms"], indent=1) + "\n")
     for one in found["entries"]:
         folder = Entry(arm=one["arm"], seed=int(one["seed"])).folder(out)
