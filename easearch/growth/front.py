@@ -144,4 +144,4 @@ def _end(branch: Grower, compute: float) -> None:
     """Give a branch so much compute from where it begins."""
     how = branch.training
     end = branch.compute.total + compute
-    branch.training = replace(how, compute=end, epochs=how.epochs * end / how.whole, hold=0.0)
+    branch.training = replace(how, compute=end, epochs=how.epochs * end / how.whole)

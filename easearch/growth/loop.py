@@ -240,7 +240,7 @@ class Grower:
         began = time.perf_counter()
         annealed_from = self.annealed_from
         if annealed_from is None:
-            annealed_from = float(self.growing.at[-1]) if self.growing.at else 0.0
+            annealed_from = max([how.hold * how.epochs, *self.growing.at[-1:]])
 
         def rate(number: int) -> float:
             return how.rate_at(now + (number + 0.5) * each, annealed_from)

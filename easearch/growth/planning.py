@@ -8,7 +8,7 @@ and a channel that a new layer reads or writes is split there too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, overload
 
@@ -154,26 +154,33 @@ class Planner:
         chosen again if it would miss a limit. Where none keeps it, new layers are given up first.
         """
         layers = getattr(scores, "layers", ())
-
-        def choose(deep: Graph, within: Sequence[Bound]) -> Plan:
-            return self.selector.select(scores, deep, within, self.width_step, ranges)
-
-        def beside(chosen: tuple[Candidate, ...]) -> Growth:
-            deep = deepened(graph, chosen)
-            return Growth(layers=chosen, deep=deep, plan=choose(deep, bounds))
-
         able = affordable(layers, graph, bounds, self.layers)
-        ways = [beside(able[:number]) for number in range(len(able) + 1)]
+        deeper = [deepened(graph, able[:number]) for number in range(len(able) + 1)]
+        plans: dict[tuple[float, ...], Plan] = {}
+
+        def choose(number: int, within: Sequence[Bound]) -> Plan:
+            """The plan beside so many layers; measuring begins with one that is there already."""
+            asked = (number, *(bound.limit for bound in within))
+            if asked not in plans:
+                deep = deeper[number]
+                plans[asked] = self.selector.select(scores, deep, within, self.width_step, ranges)
+            return plans[asked]
+
+        def growth(number: int, plan: Plan) -> Growth:
+            return Growth(layers=able[:number], deep=deeper[number], plan=plan)
+
+        ways = [growth(number, choose(number, bounds)) for number in range(len(deeper))]
         best = max(ways, key=lambda one: one.gain)  # of equal ones that with fewer layers
         if self.layers and not best.layers:
             self.told(f"{self.round}: no new layer came in: {_why(len(layers), len(able))}")
         if not product:
             return best
-        plan, holds = self._verified(partial(choose, best.deep), best.deep, bounds)
-        if best.layers and not holds:
-            best = ways[0]
-            plan, _ = self._verified(partial(choose, graph), graph, bounds)
-        return replace(best, plan=plan)
+        number = len(best.layers)
+        plan, holds = self._verified(partial(choose, number), best.deep, bounds)
+        if number and not holds:
+            number = 0
+            plan, _ = self._verified(partial(choose, number), graph, bounds)
+        return growth(number, plan)
 
     def _verified(
         self, choose: Callable[[Sequence[Bound]], Plan], graph: Graph, bounds: Sequence[Bound]

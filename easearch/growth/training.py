@@ -64,8 +64,8 @@ class Training:
         weight_decay: on weights of two axes or more; norms and biases are not decayed.
         label_smoothing: of the training loss.
         warmup: epochs of linear increase at the very beginning.
-        hold: the share of the epochs before which the rate does not fall, whether anything grows so
-            late or not.
+        hold: the share of the epochs before which the rate of a network that is trained from its
+            beginning to its end does not fall, whether anything grows so late or not.
     """
 
     epochs: float
@@ -99,10 +99,9 @@ class Training:
         return SGD(groups, lr=self.rate, momentum=self.momentum, nesterov=self.momentum > 0)
 
     def rate_at(self, epoch: float, annealed_from: float) -> float:
-        """The rate after `epoch` epochs: warm-up, constant, and from `annealed_from` on, but not
-        before `hold`, one cosine to zero.
+        """The rate after `epoch` epochs: warm-up, constant, and from `annealed_from` on one cosine
+        to zero.
         """
-        annealed_from = max(annealed_from, self.hold * self.epochs)
         if epoch < self.warmup:
             return self.rate * (epoch + 1e-2) / (self.warmup + 1e-2)
         if epoch <= annealed_from:

@@ -476,6 +476,17 @@ def test_a_growth_that_takes_all_of_the_compute_is_told_of(done: Told) -> None:
     assert not any(row.epoch > poor.grower.steps[-1].epoch for row in poor.grower.history)
 
 
+def test_the_rate_is_held_past_the_last_growth_where_training_says_so() -> None:
+    held = told()
+    until = (AT[-1] + EPOCHS) / 2
+    held.grower.training = replace(held.grower.training, hold=until / EPOCHS)
+    held.grower.run()
+    moved = list(zip(moments(held), held.rates, strict=True))
+    assert {rate for at, rate in moved if 1 + STEP < at <= until} == {0.02}
+    after = [rate for at, rate in moved if at > until + STEP]
+    assert after and all(a > b for a, b in pairwise([0.02, *after]))
+
+
 def test_without_a_growth_it_is_plain_training() -> None:
     found = told()
     found.grower.growing = Growing(stages=(), at=(), width_step=2)

@@ -32,18 +32,6 @@ def test_the_rate_warms_up_stays_and_falls_once(warmup: float) -> None:
     assert max(steps) < 0.3 * max(0.01 / max(warmup, 0.01), 0.01) * 1.1
 
 
-@pytest.mark.parametrize("hold", [0.2, 0.6])
-def test_the_rate_does_not_fall_before_it_is_held_to(hold: float) -> None:
-    """Held for a share of the epochs, it is the schedule of a last growth there; a later growth
-    keeps it up longer.
-    """
-    held, plain = (Training(epochs=10, rate=0.3, warmup=1.0, hold=h) for h in (hold, 0.0))
-    for moment in (n / 100 for n in range(1001)):
-        for growth in (0.0, 4.0):
-            expected = plain.rate_at(moment, max(growth, 10 * hold))
-            assert held.rate_at(moment, growth) == expected
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_are_decayed_norms_and_biases_are_not(name: str) -> None:
     model = NETWORKS[name]()

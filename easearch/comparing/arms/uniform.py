@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from easearch.comparing.apart import apart
 from easearch.comparing.arm import Arm, Delivered, Setting
-from easearch.comparing.making.purse import Purse, annealed, drawn, train
+from easearch.comparing.making.purse import Purse, drawn, scheduled, train
 
 EQUAL = "equal"
 
@@ -36,7 +36,7 @@ def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
     """Fresh weights at these widths, and the recipe's whole schedule over all of the compute."""
     course = drawn(contest.ready, widths)
     purse = Purse(whole=contest.compute)
-    train(course, contest, purse, 1.0, annealed(contest, 0.0))
+    train(course, contest, purse, 1.0, scheduled(contest))
     return Delivered(model=course.model, graph=course.graph, bill=purse.bill)
 
 

@@ -66,19 +66,22 @@ def drawn(ready: Ready, widths: Mapping[str, int]) -> Course:
 
 
 def annealed(contest: Setting, since: float) -> Rate:
-    """Warm-up, the constant rate, and from the share `since` of the compute on, or from
-    `training.hold`, one cosine to 0.
-    """
+    """Warm-up, the constant rate, and from the share `since` of the compute on one cosine to 0."""
     training = contest.ready.training
     epochs = training.epochs
     return lambda share: training.rate_at(share * epochs, max(since * epochs, training.warmup))
+
+
+def scheduled(contest: Setting) -> Rate:
+    """The recipe's schedule of a training from its beginning to its end."""
+    return annealed(contest, contest.ready.training.hold)
 
 
 def shortened(contest: Setting, begin: float, end: float) -> Rate:
     """The whole schedule of a training from scratch, from warm-up to zero, between two shares of
     the compute.
     """
-    whole = annealed(contest, 0.0)
+    whole = scheduled(contest)
     return lambda share: whole((share - begin) / (end - begin))
 
 
@@ -88,7 +91,7 @@ def falling(contest: Setting, begin: float, end: float) -> Rate:
     """
     training = contest.ready.training
     epochs = training.epochs
-    until = replace(training, epochs=end * epochs, warmup=0.0, hold=0.0)
+    until = replace(training, epochs=end * epochs, warmup=0.0)
     return lambda share: until.rate_at(share * epochs, begin * epochs)
 
 
