@@ -157,6 +157,15 @@ def test_the_same_entry_gives_the_same_result_in_any_process(
     assert not list(tmp_path.glob(f"*/*/{CLAIM}")) and not list(tmp_path.glob(".worker*"))
 
 
+def test_an_arm_that_scores_fewer_images_pays_for_fewer(
+    found: Comparison, root: Path, tmp_path: Path
+) -> None:
+    few = at(compare(tiny(root), ["grow:images=4"], 1, out=tmp_path), "grow:images=4")
+    paid, whole = few["compute"], at(found, "grow")["compute"]
+    assert 0 < paid["scoring"] < 0.5 * whole["scoring"]
+    assert paid["search"] < whole["search"] and paid["given"] == whole["given"]
+
+
 def test_an_arm_may_be_trained_in_its_own_way(
     found: Comparison, root: Path, tmp_path: Path
 ) -> None:

@@ -43,7 +43,8 @@ def test_values_are_yaml_and_may_follow_a_criterion() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "nerons", "neurons+at", "evn=1", "at=[1", "neurons+unit", "front.x=1"]
+    "said",
+    ["", "nerons", "neurons+at", "evn=1", "at=[1", "neurons+unit", "front.x=1", "width_step=8"],
 )
 def test_others_are_refused(said: str) -> None:
     why = refused(said)

@@ -94,8 +94,9 @@ def delivered(grower: Grower, spent: Mapping[str, float]) -> Delivered:
 
 def varied(contest: Setting, changes: Changes) -> Ready:
     """What the arm grows with: the recipe with these changes, on the comparison's terms."""
-    recipe = contest.recipe.changed(changes(contest))
-    return replace(contest.ready, recipe=recipe, growing=_growing(contest, recipe))
+    ready, recipe = contest.ready, contest.recipe.changed(changes(contest))
+    feed = replace(ready.feed, recipe=recipe)  # which images are scored is the recipe's to say
+    return replace(ready, recipe=recipe, feed=feed, growing=_growing(contest, recipe))
 
 
 def _growing(contest: Setting, recipe: Recipe) -> Growing:

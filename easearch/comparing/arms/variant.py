@@ -9,6 +9,9 @@ from typing import Any
 from easearch.comparing.words import BETWEEN, valued
 from easearch.errors import nearest
 
+SHARED = frozenset({"growth.width_step", "growth.widths"})
+"""What a comparison settles for all of its arms."""
+
 
 def changes_of(option: str | None) -> dict[str, Any]:
     """Dotted path in a recipe -> value.
@@ -39,6 +42,8 @@ def _path(key: str) -> str:
 
     path = key if key.startswith("front.") else f"growth.{key}"
     part, field = path.split(".")[:2]
+    if path in SHARED:
+        raise ValueError(f"expected the same {path} for all arms, got another behind the colon")
     fields = (FrontPart if part == "front" else GrowthPart).model_fields
     if field not in fields:
         raise ValueError(
