@@ -52,14 +52,23 @@ def compare(
         from easearch.comparing import foresee
         from easearch.recipe import Recipe
 
-        chosen = Recipe.load(recipe, values)
-        folder = out if out is not None else Path("runs") / f"{chosen.name}-compare"
+        name = Recipe.load(recipe, values).name
+        folder = out if out is not None else Path("runs") / f"{name}-compare"
         with watching(errors_console()) as watch:
             if dry_run:
-                ahead = foresee(chosen, names, seeds, out=folder, jobs=jobs, watch=watch)
+                ahead = foresee(
+                    recipe, names, seeds, out=folder, jobs=jobs, overrides=values, watch=watch
+                )
             else:
                 found = run_comparison(
-                    chosen, names, seeds, out=folder, jobs=jobs, against=against, watch=watch
+                    recipe,
+                    names,
+                    seeds,
+                    out=folder,
+                    jobs=jobs,
+                    against=against,
+                    overrides=values,
+                    watch=watch,
                 )
     if dry_run:
         told = {"left": ahead.left, "total_seconds": ahead.total_seconds}

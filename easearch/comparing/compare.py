@@ -50,7 +50,7 @@ def compare(
     """
     chosen, tell, folder = read(recipe, overrides), watch or _silent, Path(out)
     asked = asked_for(chosen, arms, seeds, against)
-    terms = terms_of(chosen, folder, jobs, tell)
+    terms = terms_of(chosen, overrides or {}, folder, jobs, tell)
     for one in asked:
         (one.folder(folder) / FAILED).unlink(missing_ok=True)  # tried again
     left = [one for one in asked if not one.done(folder)]
@@ -96,8 +96,24 @@ def asked_for(
     return entries
 
 
-def terms_of(recipe: Recipe, out: Path, jobs: int, watch: Watcher, *, write: bool = True) -> Terms:
+def terms_of(
+    recipe: Recipe,
+    changes: Mapping[str, Any],
+    out: Path,
+    jobs: int,
+    watch: Watcher,
+    *,
+    write: bool = True,
+) -> Terms:
     """The terms that lie in the folder, or new ones, which are written there.
+
+    Args:
+        recipe: with its changes made.
+        changes: what they were, for the record.
+        out: the folder of the comparison.
+        jobs: processes, which share the cores.
+        watch: is told what happens.
+        write: whether new terms are kept.
 
     Raises:
         RecipeError: those that lie there are another recipe's.
@@ -105,7 +121,8 @@ def terms_of(recipe: Recipe, out: Path, jobs: int, watch: Watcher, *, write: boo
     if (out / TERMS).exists():
         terms = known(out)
     else:
-        terms = settled(recipe, watch, recipe.threads or max((os.cpu_count() or 1) // jobs, 1))
+        threads = recipe.threads or max((os.cpu_count() or 1) // jobs, 1)
+        terms = settled(recipe, changes, watch, threads)
         terms = keep(terms, out) if write else terms
     check_same(terms, recipe, out)
     return terms

@@ -65,7 +65,7 @@ def foresee(
     """
     chosen, tell, folder = read(recipe, overrides), watch or (lambda event: None), Path(out)
     asked = asked_for(chosen, arms, seeds)
-    terms = terms_of(chosen, folder, jobs, tell, write=False)
+    terms = terms_of(chosen, overrides or {}, folder, jobs, tell, write=False)
     return Foresight(
         terms=terms,
         entries=tuple(map(str, asked)),

@@ -13,7 +13,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class Terms:
 
     recipe: Mapping[str, Any]
     """As it was given; its seed is the first one."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What the call that began the comparison changed in its file: dotted path -> value."""
     points: Sequence[Point]
     """The front: a point a limit, smallest first."""
     units: Mapping[str, str]
@@ -96,7 +98,7 @@ class Terms:
         return replace(ready, points=points, growing=growing, training=training)
 
 
-def settled(recipe: Recipe, watch: Watcher, threads: int) -> Terms:
+def settled(recipe: Recipe, changes: Mapping[str, Any], watch: Watcher, threads: int) -> Terms:
     """Find the uniform network at every limit, and what training by the recipe takes.
 
     The compute is that of the recipe's epochs at the uniform widths of the largest limit, for the
@@ -115,6 +117,7 @@ def settled(recipe: Recipe, watch: Watcher, threads: int) -> Terms:
     epochs = 3.0 * macs * ready.feed.samples * recipe.training.epochs
     return Terms(
         recipe=recipe.model_dump(mode="json", exclude={"evidence"}),
+        changes=dict(changes),
         points=points,
         units={bound.meter.name: bound.meter.unit for bound in ready.bounds},
         width_step=ready.growing.width_step,

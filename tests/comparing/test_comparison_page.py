@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from made_terms import terms as made
 from easearch.comparing.files import ENTRY, Entry
 from easearch.comparing.results import Comparison, gathered
 from easearch.comparing.telling.curves import lines_of
+from easearch.comparing.telling.evidence import command
 from easearch.comparing.telling.page import render, table_of
 from easearch.comparing.terms import Terms
+from easearch.recipe import parse_overrides
 
 HOSTILE = '<script>alert(1)</script>"&$x^2$'
 
 
-def terms(name: str = "stripes") -> Terms:
-    return made({"latency": 0.5, "params": 9000.0}, recipe={"name": name, "seed": 0})
+def terms(name: str = "stripes", **changes: Any) -> Terms:
+    limits = {"latency": 0.5, "params": 9000.0}
+    return made(limits, recipe={"name": name, "seed": 0}, changes=changes)
 
 
 def write(out: Path, arm: str, seed: int, accuracy: float, note: str = "") -> None:
@@ -165,3 +169,15 @@ def test_hostile_names_in_a_front_are_text(tmp_path: Path) -> None:
 def test_the_table_of_a_front_has_its_area(tmp_path: Path) -> None:
     head, *rows = table_of(front(tmp_path, {"uniform": 0.7, "grow": 0.72}))
     assert "hypervolume" in head and all(len(row) == len(head) for row in rows)
+
+
+def test_the_command_says_again_what_was_changed(tmp_path: Path) -> None:
+    changes = {"seed": 3, "training.rate": 0.2, "growth.at": [0.1, 0.5], "data.name": "my words"}
+    asked = [Entry(arm="grow:at=[0.1]", seed=seed) for seed in (3, 4)]
+    for one in asked:
+        write(tmp_path, one.arm, one.seed, 0.8)
+    said = command(gathered(terms(**changes), asked, tmp_path))
+    verb, *words = shlex.split(said)[1:]
+    assert verb == "compare" and words[:3] == ["stripes.yaml", "--arms", "grow:at=[0.1]"]
+    assert words[3:5] == ["--seeds", "2"]
+    assert parse_overrides(words[6::2]) == changes

@@ -5,6 +5,7 @@ enough to lie in every run's folder.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,11 +47,15 @@ def command(found: Comparison) -> str:
     recipe = found.terms.recipe
     seeds = sorted({seed for row in found.rows for seed in row.seeds})
     said = f"easearch compare {recipe['name']}.yaml --arms {_arms(found.rows)}"
-    return f"{said} --seeds {len(seeds)} --set seed={seeds[0]}" if seeds else said
+    if seeds:
+        said += f" --seeds {len(seeds)} --set seed={seeds[0]}"
+    changes = {key: value for key, value in found.terms.changes.items() if key != "seed"}
+    settings = (shlex.quote(f"{key}={json.dumps(value)}") for key, value in changes.items())
+    return " ".join([said, *(f"--set {one}" for one in settings)])
 
 
 def _arms(rows: Sequence[Row]) -> str:
-    return ",".join(row.arm for row in rows)
+    return shlex.quote(",".join(row.arm for row in rows))
 
 
 def _row(row: Row, terms: Terms) -> dict[str, Any]:
