@@ -14,8 +14,8 @@ from easearch.recipe import Recipe
 from easearch.roles import Bound
 from easearch.selection import resolved
 
-GROWN = 0.8
-"""Of the compute of a run with one limit: what its sizes share, as those of a trunk do."""
+GROWN = 0.35
+"""Of the compute of a run with one limit: by then its last growth has come."""
 
 
 def training_of(recipe: Recipe) -> Training:
@@ -86,13 +86,17 @@ def scheduled(
 
 
 def _moments(recipe: Recipe) -> tuple[float, ...]:
-    """The epochs after which the network grows. Unsaid, the seed and every size take as much
-    compute, so that small ones see the most batches, and the largest comes late.
+    """The epochs after which the network grows. Unsaid, at one limit every size takes twice the
+    compute of the one before, and the last most of it. In a front, which delivers them all, the
+    seed and every size take as much: small ones see the most batches, and the largest comes late.
     """
     growth, front, count = recipe.growth, recipe.front, len(recipe.budget.points)
-    at, end = (growth.at, GROWN) if count == 1 else (front.at, front.trunk)
-    sizes = 1 + (len(growth.stages) if count == 1 else count)
-    at = at or tuple(end * number / sizes for number in range(1, sizes))
+    if count == 1:
+        last = 2 ** len(growth.stages) - 1
+        doubling = (GROWN * (2**number - 1) / last for number in range(1, 1 + len(growth.stages)))
+        at = growth.at or tuple(doubling)
+    else:
+        at = front.at or tuple(front.trunk * number / (1 + count) for number in range(1, 1 + count))
     return tuple(share * recipe.training.epochs for share in at)
 
 

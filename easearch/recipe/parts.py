@@ -140,9 +140,9 @@ class GrowthPart(Part):
     )
     at: tuple[Number, ...] | None = Field(
         default=None,
-        description="when each growth happens: shares of the compute, increasing. None: the seed "
-        "and every size take as much of the first 0.8. Splits want to come early: late ones stay "
-        "twins of their parents",
+        description="when each growth happens: shares of the compute, increasing. None: every size "
+        "takes twice the compute of the one before, until the last growth at 0.35. Splits want to "
+        "come early: late ones stay twins of their parents",
     )
     images: Annotated[int | Literal["auto"], BeforeValidator(_images)] = Field(
         default=1024,
@@ -234,8 +234,13 @@ class TrainingPart(Part):
         description="multiply-adds of the whole run, scoring and searching too, of which epochs "
         "are shares. None: what those passes take",
     )
-    batch_size: Whole = Field(default=128, ge=1, description="images a step")
-    rate: Number = Field(default=0.1, gt=0, description="highest rate; fits 128 images a step")
+    batch_size: Whole = Field(default=64, ge=1, description="images a step")
+    rate: Number = Field(
+        default=0.2,
+        gt=0,
+        description="highest rate; fits 64 images a step. Fronts, whose trunk makes many steps, "
+        "want half of it",
+    )
     momentum: Number = Field(default=0.9, ge=0, lt=1, description="Nesterov momentum; the usual")
     weight_decay: Number = Field(
         default=5e-4, ge=0, description="L2 factor; the usual for small pictures from scratch"

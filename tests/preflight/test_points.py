@@ -79,7 +79,9 @@ def test_one_limit_is_a_front_of_one() -> None:
     alone = ready_of(recipe({"macs": "2.8x"}, training=training, front={"at": [0.1]}))
     assert (len(alone.points), alone.bounds) == (1, alone.points[0])
     assert alone.training.compute == pytest.approx(epochs_of_the_largest(alone), rel=1e-12)
-    assert alone.growing.at == pytest.approx((2, 4, 6)), "all sizes take as much of the first 0.8"
+    first, *others = (end - start for start, end in pairwise([0, *alone.growing.at]))
+    assert others == pytest.approx([2 * first, 4 * first]), "twice the compute of the one before"
+    assert alone.growing.at[-1] == pytest.approx(3.5)
     stages = list(alone.recipe.growth.stages)
     assert [*alone.growing.stages] == [target.share for target in alone.targets] == stages
     assert [target.product for target in alone.targets] == [False, False, True]
