@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from easearch.budget.shares import measurable, share_of
 from easearch.graph import Graph
@@ -56,6 +57,7 @@ def widest_uniform(
     within = [number for number, one in enumerate(ladder) if predicted(one[1], bounds) <= 1]
     start = max(within, default=0)
 
+    @cache  # a number may be disturbed and another the next time: one decision, one number
     def share(number: int) -> float:
         return max(share_of(bound, ladder[number][1], measure=measure) for bound in bounds)
 

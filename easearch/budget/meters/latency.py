@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from easearch.budget.devices import Device
-from easearch.budget.devices.timing import Model, Progress
+from easearch.budget.devices.timing import Model, Progress, Timing
 from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.calibration import (
     REACH,
@@ -115,27 +115,28 @@ class Latency(LayerMeter):
         return ()
 
     def whole(self, graph: Graph, rounds: int = 20) -> tuple[float, float]:
-        """The whole graph, executed once and for all: milliseconds, and the A/A noise floor."""
-        return kept(
-            self.device,
-            graph,
-            self.precision,
-            lambda: self._timed(whole_model(graph, precision=self.precision), rounds),
-        )
+        """The whole graph, executed once and for all in a quiet moment: milliseconds, and how far
+        they may be off, as a fraction.
+        """
+
+        def measured() -> tuple[float, float]:
+            timing = self._timed(whole_model(graph, precision=self.precision), rounds)
+            return timing.min_us / 1000, timing.disturbed
+
+        return kept(self.device, graph, self.precision, measured)
 
     def on_file(self, file: OnnxFile) -> Reading:
         """The file, executed on the device in turns with itself."""
         if self.device.stopwatch is None:
             reason = f"nothing can be run on '{self.device.name}' from here: not measured"
             return Reading(value=None, note=reason)
-        one, noise = self._timed(file.path, 30, file.sample)
-        return Reading(value=one, noise=noise, note=f"measured on {self.device.host.key}")
+        timing = self._timed(file.path, 30, file.sample)
+        low, high = sorted(timing.halves_us)
+        note = f"measured on {self.device.host.key}"
+        return Reading(value=timing.min_us / 1000, noise=high / low - 1, note=note)
 
-    def _timed(
-        self, model: Model, rounds: int, sample: Sequence[int] | None = None
-    ) -> tuple[float, float]:
-        # Best of several sessions, as calibration takes it; the floor is what its halves differ by.
+    def _timed(self, model: Model, rounds: int, sample: Sequence[int] | None = None) -> Timing:
+        # Best of several sessions, as calibration takes it.
         quiet = Quiet(self.device)
         (timing,) = quiet.time([model], rounds=rounds, sessions=SESSIONS, sample=sample)
-        low, high = sorted(timing.halves_us)
-        return timing.min_us / 1000, high / low - 1
+        return timing
