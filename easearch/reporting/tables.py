@@ -140,15 +140,22 @@ class Rest:
 
     field: str
     value: str
+    """Empty where the default is a rule, not a value."""
     claim: str
     report: str
 
 
 def grounds_of(recipe: Recipe) -> tuple[Rest, ...]:
     """What the defaults that the run left as they are rest on."""
+    found = ((field, default_of(field), one) for field, one in grounds(recipe.values).items())
     return tuple(
-        Rest(field=field, value=_any(default_of(field)), claim=one.claim, report=one.report)
-        for field, one in grounds(recipe.values).items()
+        Rest(
+            field=field,
+            value=_exactly(default),
+            claim=one.claim,
+            report=one.report,
+        )
+        for field, default, one in found
     )
 
 
@@ -204,6 +211,13 @@ def _spoken(name: str) -> str:
 
 def _or_none(value: Any, text: Any) -> str:
     return NONE if value is None else str(text(value))
+
+
+def _exactly(value: Any) -> str:
+    """A default as somebody wrote it; nothing where it is a rule."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else _any(value)
 
 
 def _any(value: Any) -> str:

@@ -168,6 +168,7 @@ def test_hostile_words_stay_words(front: Path) -> None:
 
 def test_the_page_says_what_untouched_defaults_rest_on(front: Path) -> None:
     assert MEASURED["growth.even"].claim in page_of(front).text
+    assert "growth.even</code> (1): " in write_report(front).read_text(encoding="utf-8")
     assert MEASURED["growth.selector"].claim not in page_of(front).text  # the recipe says another
     (front / "evidence.json").unlink()
     page = page_of(front)
