@@ -16,6 +16,7 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 from torch import Tensor, nn
 
+from easearch.budget.devices.host import Host, this_host
 from easearch.budget.latency.quantized import SETTINGS
 from easearch.errors import ExportError
 from easearch.exporting.loaded import Exported
@@ -81,14 +82,25 @@ def calibration_samples(calibration: Iterable[Any] | Tensor, sample: Tensor) -> 
 def quantize(file: Path, target: Path, samples: Tensor) -> None:
     """Write the fp32 file again in 8 bits, with the ranges that the samples (N, C, ...) have in it.
 
+    Where this host's sums of products would overflow, weights have 7 bits: a file that is right
+    here is right elsewhere, not the other way round.
+
     Raises:
         ExportError: ONNX Runtime cannot quantize it.
     """
     try:
-        quantize_static(file, target, _Reader(samples), **SETTINGS)
+        narrow = overflows(this_host())
+        quantize_static(file, target, _Reader(samples), reduce_range=narrow, **SETTINGS)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ExportError(f"ONNX Runtime cannot quantize the network: {reason}") from error
+
+
+def overflows(host: Host) -> bool:
+    """Whether it adds two products of uint8 and int8 in 16 bits and cuts off what is more, as x86
+    does that has no VNNI; ONNX Runtime then asks for weights of 7 bits.
+    """
+    return "avx2" in host.instructions and "avx512_vnni" not in host.instructions
 
 
 def agreement(model: nn.Module, file: Path, samples: Tensor, sizes: tuple[int, ...]) -> Agreement:

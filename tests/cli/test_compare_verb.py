@@ -56,7 +56,7 @@ def test_a_comparison_ends_with_a_table_a_page_and_a_status(
     assert [row["arm"] for row in document["rows"]] == ["uniform", "seed"]
     assert document["reference"] == "uniform" and document["path"] == "out"
     assert main(words) == 1  # another recipe
-    assert "training.rate was 0.05 and is 0.1" in capsys.readouterr().err
+    assert "training.rate was 0.05 and is 0.2" in capsys.readouterr().err
     assert main(["compare", "tiny.yaml", "--arms", "gorw"]) == 1
     assert "did you mean 'grow'" in capsys.readouterr().err
 

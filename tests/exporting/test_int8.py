@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 import easearch as ea
+from easearch.budget.devices.host import this_host
 from easearch.errors import ExportError
+from easearch.exporting import quantize
 
 SHAPE = (3, 8, 8)
 
@@ -81,6 +85,30 @@ def test_maps_have_no_classes(tmp_path: Path) -> None:
     report = ea.export(model, pictures(1), tmp_path / "m.onnx", "int8", calibration=[pictures(8)])
     assert report.agreement is None
     assert report.error is not None and report.error < 0.1
+
+
+@pytest.mark.parametrize(("instructions", "largest"), [(("avx2",), 64), ((), 127)])
+def test_weights_leave_room_where_sums_overflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...], largest: int
+) -> None:
+    """Whatever this host is: the file's weights are as the host that it is told of needs them."""
+    host = replace(this_host(), instructions=instructions)
+    monkeypatch.setattr(quantize, "this_host", lambda: host)
+    source, file = tmp_path / "model.onnx", tmp_path / "8.onnx"
+    ea.export(network(), pictures(1), source)
+    quantize.quantize(source, file, pictures(40))
+    kept = [onnx.numpy_helper.to_array(one) for one in onnx.load(file).graph.initializer]
+    weights = [one.astype(int) for one in kept if one.dtype == np.int8 and one.ndim > 1]
+    assert len(weights) == 3
+    assert max(int(np.abs(one).max()) for one in weights) == largest
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [(("avx2",), True), (("avx2", "avx512f"), True), (("avx2", "avx512_vnni"), False), ((), False)],
+)
+def test_x86_without_vnni_overflows(instructions: tuple[str, ...], expected: bool) -> None:
+    assert quantize.overflows(replace(this_host(), instructions=instructions)) == expected
 
 
 def test_samples_are_bounded(tmp_path: Path) -> None:
