@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,24 +52,13 @@ def compare(
         from easearch.comparing import foresee
         from easearch.recipe import Recipe
 
-        name = Recipe.load(recipe, values).name
-        folder = out if out is not None else Path("runs") / f"{name}-compare"
+        folder = out or Path("runs") / f"{Recipe.load(recipe, values).name}-compare"
         with watching(errors_console()) as watch:
+            how: dict[str, Any] = {"out": folder, "jobs": jobs, "overrides": values, "watch": watch}
             if dry_run:
-                ahead = foresee(
-                    recipe, names, seeds, out=folder, jobs=jobs, overrides=values, watch=watch
-                )
+                ahead = foresee(recipe, names, seeds, **how)
             else:
-                found = run_comparison(
-                    recipe,
-                    names,
-                    seeds,
-                    out=folder,
-                    jobs=jobs,
-                    against=against,
-                    overrides=values,
-                    watch=watch,
-                )
+                found = run_comparison(recipe, names, seeds, against=against, **how)
     if dry_run:
         told = {"left": ahead.left, "total_seconds": ahead.total_seconds}
         compute = {"total_compute": ahead.total_compute}

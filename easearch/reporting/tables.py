@@ -147,15 +147,9 @@ class Rest:
 
 def grounds_of(recipe: Recipe) -> tuple[Rest, ...]:
     """What the defaults that the run left as they are rest on."""
-    found = ((field, default_of(field), one) for field, one in grounds(recipe.values).items())
     return tuple(
-        Rest(
-            field=field,
-            value=_exactly(default),
-            claim=one.claim,
-            report=one.report,
-        )
-        for field, default, one in found
+        Rest(field=field, value=_exactly(default_of(field)), claim=one.claim, report=one.report)
+        for field, one in grounds(recipe.values).items()
     )
 
 
