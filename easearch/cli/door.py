@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -58,10 +59,14 @@ def _is_usage(error: Any) -> bool:
 
 
 def _refuse_usage(error: Any, as_json: bool) -> int:
-    if as_json:
-        return _refuse(" ".join(error.format_message().split()), True, error.exit_code)
-    error.show()
-    return int(error.exit_code)
+    """Say what is wrong with the words of the command line, and where its help is."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    extra = re.fullmatch(r"Got unexpected extra argument\S* \((.*)\)", text)
+    if extra is not None:
+        text = f"Expected no more words, got {extra[1]}"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "easearch"
+    return _refuse(f"{text}; see {command} --help", as_json, int(error.exit_code))
 
 
 def _refuse(text: str, as_json: bool, status: int = 1) -> int:
