@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable
+
+_ESCAPES = re.compile(
+    r"\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles, links
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, moves of the cursor
+    r"|\x1b[ -/]*[0-~]",
+    re.DOTALL,
+)
+"""Sequences that a terminal obeys."""
+_WRAPPERS = ("torch.onnx.", "torch._dynamo.", "torch._inductor.")
+"""Modules whose errors say that a step failed; their cause says why."""
+LONGEST = 240
+"""Characters of a foreign message that are quoted."""
 
 
 class EasearchError(Exception):
@@ -57,3 +71,41 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}." if names else "none is known."
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """The text on one line without control codes, as it can be shown in a sentence or a terminal.
+
+    Args:
+        text: anything, from a stranger too.
+        limit: characters at most; what is longer ends in "...".
+    """
+    plain = "".join(map(_shown, _ESCAPES.sub("", text)))
+    line = " ".join(plain.split())
+    return line if limit is None or len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
+
+
+def reason_of(error: BaseException, limit: int = LONGEST) -> str:
+    """What a foreign error says, to be quoted in a sentence of ours: one line, no final stop.
+
+    Its first line with words, without control codes; that of its cause where the error says only
+    which step failed; its type where it says nothing.
+    """
+    while type(error).__module__.startswith(_WRAPPERS) and error.__cause__ is not None:
+        error = error.__cause__
+    lines = filter(None, map(printable, str(error).splitlines()))
+    line = next(lines, "")
+    if line.endswith(":"):
+        line = f"{line} {next(lines, '')}".strip()
+    line = printable(line, limit).rstrip(" .:;")
+    if isinstance(error, KeyError) or not line:
+        return f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return line
+
+
+def _shown(character: str) -> str:
+    """The character; a space for a control code, nothing for one that changes its surroundings, a
+    question mark for what no file can hold.
+    """
+    kind = unicodedata.category(character)
+    return {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "?"}.get(kind, character)

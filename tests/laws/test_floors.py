@@ -12,7 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "easearch"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
-    {"conflicts", "deepening", "errors", "factories", "graph", "moves", "roles", "table"},
+    {
+        *("conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
+        *("structures", "table"),
+    },
     {"tracing"},
     {"growth", "budget", "selection"},
     {"scoring", "exporting"},
