@@ -36,6 +36,7 @@ def data_of(recipe: Recipe) -> Dataset:
         size=part.size,
         channels=part.channels,
         images=part.images,
+        skip_corrupt=part.skip_corrupt,
     )
 
 

@@ -46,10 +46,14 @@ def plan(
 
 def print_plan(found: Preflight) -> None:
     """Print a plan for a person, as wide as the terminal."""
-    about, grows, takes = found.sentences()
+    about, data, grows, takes = found.sentences()
     print_prose(about)
     print()
     print_labelled(found.limit_rows())
+    print()
+    print_prose(data)
+    if rows := found.class_rows():
+        print_labelled(rows)
     print()
     print_prose(grows)
     print_labelled(found.group_rows())

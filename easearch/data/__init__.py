@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from easearch.data.adapt import adapt, check_picture
+from easearch.data.balance import remarks
 from easearch.data.batches import Augment, Batches
 from easearch.data.cifar import load_cifar10, load_cifar100
 from easearch.data.fashion_mnist import load_fashion_mnist
@@ -55,23 +56,33 @@ def load(
     size: int | None = None,
     channels: int | None = None,
     images: int | None = None,
+    skip_corrupt: bool = False,
 ) -> Dataset:
     """Load the data set `name`; `validation` of every class is cut off train, chosen by `seed`.
+
+    Data that bring a validation part of their own keep it: nothing is cut then.
 
     `root` is the folder of the data: by default $EASEARCH_DATA, else `data`. `size` (pixels a side)
     and `channels` (1 grey, 3 colour) change the pictures; None leaves them as they are. With
     `images` there are no more training pictures than these, `validation` included: the same ones
-    for every `seed`. Raises `DataError` for an unknown name, for missing or damaged files, or for
-    more pictures than there are.
+    for every `seed`. `skip_corrupt` leaves out pictures of a folder that cannot be read, a tenth of
+    them at most, and says so in `notes`. Raises `DataError` for an unknown name, for missing or
+    damaged files, for more pictures than there are, or for a class of which a part would get none.
     """
     if name not in DATASETS:
         raise DataError(f"unknown data set '{name}': {nearest(name, DATASETS)}")
     check_picture(size=size, channels=channels)
     folder = Path(root if root is not None else os.environ.get(ROOT_VARIABLE, "data"))
-    request = Request(root=folder, size=size, channels=channels, download=download)
+    request = Request(
+        root=folder, size=size, channels=channels, download=download, skip_corrupt=skip_corrupt
+    )
     parts = DATASETS[name](request)
     known = parts.train if images is None else sample(parts.train, images)
-    train, held_out = split(adapt(known, size=size, channels=channels), validation, seed=seed)
+    train = adapt(known, size=size, channels=channels)
+    if parts.validation is None:
+        train, held_out = split(train, validation, seed=seed, classes=parts.classes)
+    else:
+        held_out = adapt(parts.validation, size=size, channels=channels)
     mean, std = statistics(train)
     return Dataset(
         name=name,
@@ -82,4 +93,5 @@ def load(
         mean=mean,
         std=std,
         licence=parts.licence,
+        notes=(*parts.notes, *remarks(train, held_out, parts.classes)),
     )

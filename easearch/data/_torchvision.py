@@ -13,7 +13,7 @@ from types import ModuleType
 
 import torch
 
-from easearch.errors import DataError
+from easearch.errors import DataError, reason_of
 
 UNDECLARED = "operator torchvision::nms does not exist"
 
@@ -32,7 +32,9 @@ def torchvision(module: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise DataError(f"{name} cannot be imported ({error}); pip install torchvision.") from None
+        raise DataError(
+            f"{name} cannot be imported ({reason_of(error)}); pip install torchvision."
+        ) from None
     except RuntimeError as error:
         if UNDECLARED not in str(error) or _declared:
             raise

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from easearch.data.files import most_bytes
 from easearch.data.images import Images
 from easearch.errors import DataError
 
 CHUNK = 4096
 """Pictures turned to float at a time: bounds the memory, not the result."""
+
+LARGEST = 4096
+"""Pixels a side at most."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey, ITU-R BT.601."""
@@ -25,6 +29,7 @@ def adapt(images: Images, *, size: int | None, channels: int | None) -> Images:
     check_picture(size=size, channels=channels)
     x = images.x
     if size is not None and tuple(x.shape[2:]) != (size, size):
+        check_memory(len(images), x.shape[1], size)
         x = torch.cat([_resized(_middle(part), size) for part in _chunks(x)])
     if channels is not None and channels != x.shape[1]:
         x = x.expand(-1, 3, -1, -1).contiguous() if channels == 3 else _grey(x)
@@ -32,11 +37,21 @@ def adapt(images: Images, *, size: int | None, channels: int | None) -> Images:
 
 
 def check_picture(*, size: int | None, channels: int | None) -> None:
-    """Refuse a size below 1 and channels other than 1 and 3; None is always right."""
-    if size is not None and size < 1:
-        raise DataError(f"size: expected pixels, at least 1, got {size!r}.")
+    """Refuse a size outside 1 to 4,096, channels other than 1 and 3; None is always right."""
+    if size is not None and not 1 <= size <= LARGEST:
+        raise DataError(f"size: expected pixels a side, 1 to {LARGEST:,}, got {size!r}.")
     if channels not in (None, 1, 3):
         raise DataError(f"channels: expected 1 (grey) or 3 (colour), got {channels!r}.")
+
+
+def check_memory(count: int, channels: int, size: int) -> None:
+    """Refuse pictures that take more than `most_bytes`, a byte a pixel and channel."""
+    most, needed = most_bytes(), count * channels * size * size
+    if needed > most:
+        raise DataError(
+            f"size: {count:,} pictures of {size}x{size} pixels take {needed / 1e9:,.1f} GB of "
+            f"memory, expected {most / 1e9:,.1f} GB at most; say a smaller size, or bring fewer."
+        )
 
 
 def _chunks(x: Tensor) -> list[Tensor]:

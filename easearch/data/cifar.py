@@ -16,7 +16,7 @@ from easearch.data._torchvision import torchvision
 from easearch.data.images import Images
 from easearch.data.jpeg import read_jpeg_archive
 from easearch.data.loading import Parts, Request, missing
-from easearch.errors import DataError
+from easearch.errors import DataError, reason_of
 
 CLASSES = (
     "airplane",
@@ -72,8 +72,8 @@ def _read(kind: str, root: Path, download: bool, *, train: bool) -> Any:
         return getattr(torchvision("datasets"), kind)(root, train=train, download=download)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{kind}: '{root / FOLDERS[kind]}' is incomplete, or not the original ({error}); "
-            "remove it and allow download=True."
+            f"{kind}: '{root / FOLDERS[kind]}' is incomplete, or not the original "
+            f"({reason_of(error)}); remove it and allow download=True."
         ) from None
 
 

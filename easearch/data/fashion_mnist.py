@@ -11,7 +11,7 @@ from pathlib import Path
 from easearch.data import idx
 from easearch.data._torchvision import torchvision
 from easearch.data.loading import Parts, Request, missing
-from easearch.errors import DataError
+from easearch.errors import DataError, reason_of
 
 CLASSES = (
     "T-shirt/top",
@@ -65,6 +65,6 @@ def _download(root: Path) -> None:
         torchvision("datasets").FashionMNIST(root, download=True)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"fashion-mnist: the download to '{root}' failed ({error}); try again, or install the "
-            "Debian package dataset-fashion-mnist."
+            f"fashion-mnist: the download to '{root}' failed ({reason_of(error)}); try again, or "
+            "install the Debian package dataset-fashion-mnist."
         ) from None

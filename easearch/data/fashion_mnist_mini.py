@@ -16,7 +16,7 @@ import torch
 from easearch.data.fashion_mnist import CLASSES, LICENCE
 from easearch.data.images import Images
 from easearch.data.loading import Parts, Request
-from easearch.errors import DataError
+from easearch.errors import DataError, reason_of
 
 FILE = "fashion-mnist-mini.npz.xz"
 
@@ -28,7 +28,8 @@ def load_fashion_mnist_mini(request: Request) -> Parts:
         unpacked = io.BytesIO(lzma.decompress(packed.read_bytes()))
     except (OSError, lzma.LZMAError) as error:
         raise DataError(
-            f"the embedded '{FILE}' is missing or damaged ({error}); install easearch again."
+            f"the embedded '{FILE}' is missing or damaged ({reason_of(error)}); install "
+            "easearch again."
         ) from None
     with np.load(unpacked, allow_pickle=False) as arrays:
         train, test = (_images(arrays[f"x_{p}"], arrays[f"y_{p}"]) for p in ("train", "test"))

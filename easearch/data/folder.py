@@ -1,22 +1,23 @@
-"""A folder of your own pictures: a folder a class, with or without a test part of its own.
+"""A folder of your own pictures: a folder a class, with or without parts of its own.
 
-`root/train/<class>/*.png` and `root/test/<class>/*.png`; or `root/<class>/*.png`, where a fifth of
-every class is held out as test part: always the same fifth, so that runs with other seeds meet the
-same test.
+`train/CLASS/*` with `val/CLASS/*` (or `valid`, `validation`), `test/CLASS/*`, or both; or `CLASS/*`
+alone. Where there is no test part, a fifth of every class of train is held out for it: always the
+same fifth, so that runs with other seeds meet the same test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 
-from easearch.data.adapt import check_picture
+from easearch.data.adapt import check_memory, check_picture
 from easearch.data.images import Images, split
-from easearch.data.loading import Parts, Request, missing
+from easearch.data.layout import find_layout, listed, shown
+from easearch.data.leaks import leaks
+from easearch.data.loading import Parts, Request
+from easearch.data.picture import UnreadableError, read_picture
 from easearch.errors import DataError
 
 SIZE = 64
@@ -30,7 +31,11 @@ HELD_OUT = 0.2
 
 HELD_OUT_SEED = 0
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SKIPPED = 0.1
+"""The share of all pictures that may be skipped at most, where the request allows it."""
+
+NAMED = 5
+"""Unreadable files that a message names."""
 
 LICENCE = "that of your own pictures"
 
@@ -38,71 +43,96 @@ LICENCE = "that of your own pictures"
 def load_folder(request: Request) -> Parts:
     """Read the pictures under the root, cropped to their middle square and resized to `size`.
 
-    Raises `DataError` for fewer than two classes, a class without pictures, or a picture that
-    cannot be read.
+    Raises `DataError` for fewer than two classes, parts with other classes, a class without
+    pictures, and, all at once, pictures that cannot be read.
     """
     check_picture(size=request.size, channels=request.channels)
     size, channels = request.size or SIZE, request.channels or CHANNELS
-    parted = (request.root / "train").is_dir()
-    train_folder = request.root / "train" if parted else request.root
-    classes = _classes(train_folder, request.root)
-    train = _read(train_folder, classes, size, channels)
-    if parted:
-        test_folder = request.root / "test"
-        _same_classes(classes, test_folder)
-        test = _read(test_folder, classes, size, channels)
-    else:
-        train, test = split(train, HELD_OUT, seed=HELD_OUT_SEED)
-    return Parts(train=train, test=test, classes=classes, licence=LICENCE)
-
-
-def _folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _classes(folder: Path, root: Path) -> tuple[str, ...]:
-    names = _folders(folder)
-    if len(names) < 2:
-        expected = "'train/<class>/*.png' and 'test/<class>/*.png', or '<class>/*.png', two classes"
-        raise missing("folder", f"{expected} or more,", root, "Set root to the pictures' folder.")
-    return tuple(names)
-
-
-def _same_classes(classes: tuple[str, ...], folder: Path) -> None:
-    names = _folders(folder)
-    if tuple(names) != classes:
-        raise DataError(
-            f"folder: expected the classes {', '.join(classes)} in '{folder}', as in train, "
-            f"got {', '.join(names) or 'none'}."
+    layout = find_layout(request.root)
+    wanted = [part for part in (layout.train, layout.validation, layout.test) if part is not None]
+    count = sum(len(paths) for part in wanted for paths in part.values())
+    check_memory(count, channels, size)
+    bad: dict[Path, str] = {}
+    read = [_read(part, layout.classes, size, channels, bad) for part in wanted]
+    notes = [*layout.notes, *_unreadable(bad, count, request.skip_corrupt, request.root)]
+    for part, images in zip(wanted, read, strict=True):
+        _check_left(part, images, layout.classes)
+    train, others = read[0], read[1:]
+    validation = others.pop(0) if layout.validation is not None else None
+    test = others.pop(0) if layout.test is not None else None
+    if validation is not None:
+        notes.append("the validation part is the folder's own: data.validation is not used")
+    if test is None:
+        notes.append(
+            f"there is no test part: {HELD_OUT:.0%} of every class of train are held out for it, "
+            "the same pictures for every seed"
         )
+        train, test = split(
+            train, HELD_OUT, seed=HELD_OUT_SEED, classes=layout.classes, what="test part"
+        )
+    notes += leaks({"train": train, "validation": validation, "test": test}, layout.classes)
+    return Parts(
+        train=train,
+        validation=validation,
+        test=test,
+        classes=layout.classes,
+        licence=LICENCE,
+        notes=tuple(notes),
+    )
 
 
-def _read(folder: Path, classes: Sequence[str], size: int, channels: int) -> Images:
-    pictures, labels = [], []
-    for label, name in enumerate(classes):
-        paths = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise DataError(
-                f"folder: expected .png or .jpg pictures in '{folder / name}', got none."
-            )
-        pictures += [_picture(path, size, channels) for path in paths]
-        labels += [label] * len(paths)
-    return Images(x=torch.stack(pictures), y=torch.tensor(labels, dtype=torch.int64))
+def _read(
+    files: Mapping[str, Sequence[Path]],
+    classes: Sequence[str],
+    size: int,
+    channels: int,
+    bad: dict[Path, str],
+) -> Images:
+    """All pictures of a part that can be read; the others go to `bad`, with the reason."""
+    labelled = [(label, path) for label, name in enumerate(classes) for path in files[name]]
+    x = torch.empty(len(labelled), channels, size, size, dtype=torch.uint8)
+    labels: list[int] = []
+    for label, path in labelled:
+        try:
+            x[len(labels)] = read_picture(path, size, channels)
+            labels.append(label)
+        except UnreadableError as error:
+            bad[path] = str(error)
+    return Images(x=x[: len(labels)], y=torch.tensor(labels, dtype=torch.int64))
 
 
-def _picture(path: Path, size: int, channels: int) -> torch.Tensor:
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as opened:
-            if opened.mode[0] in "IF":
-                raise DataError(f"'{path}': expected 8 bits a channel, got mode {opened.mode}.")
-            upright = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"'{path}' cannot be read as a picture ({error}).") from None
-    side = min(upright.size)
-    left, top = (upright.width - side) // 2, (upright.height - side) // 2
-    # cropped before: Pillow's resize with a box lets the pixels around the box in
-    middle = upright.crop((left, top, left + side, top + side))
-    square = middle.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(square)).view(size, size, channels).permute(2, 0, 1)
+def _unreadable(bad: Mapping[Path, str], count: int, skip: bool, root: Path) -> Iterator[str]:
+    """A note on what was skipped.
+
+    Raises:
+        DataError: unreadable pictures, and they may not be skipped, or are too many.
+    """
+    if not bad:
+        return
+    told_of = [f"'{shown(_below(path, root))}' ({why})" for path, why in bad.items()]
+    more = f" and {len(told_of) - NAMED:,} more" if len(told_of) > NAMED else ""
+    told = f"{len(bad):,} of {count:,} pictures"
+    names = f"{', '.join(told_of[:NAMED])}{more}"
+    if skip and len(bad) <= SKIPPED * count:
+        yield f"skipped {told} that cannot be read: {names}"
+        return
+    advice = "mend or remove them, or say data.skip_corrupt: true"
+    if skip:
+        advice = f"data.skip_corrupt skips {SKIPPED:.0%} of the pictures at most"
+    raise DataError(f"folder: {told} under '{shown(root)}' cannot be read: {names}; {advice}.")
+
+
+def _below(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _check_left(part: Mapping[str, Sequence[Path]], images: Images, classes: Sequence[str]) -> None:
+    """Refuse a class of which nothing but unreadable pictures was there."""
+    left = set(images.y.tolist())
+    gone = [name for label, name in enumerate(classes) if label not in left]
+    if gone:
+        folder = next(iter(part.values()))[0].parent.parent
+        raise DataError(
+            f"folder: no picture of {listed(gone)} in '{shown(folder)}' can be read; mend "
+            "them, or remove the class."
+        )

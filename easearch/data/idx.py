@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from easearch.data.files import most_bytes, read_bytes
 from easearch.data.images import Images
 from easearch.errors import DataError
 
@@ -18,8 +17,8 @@ UNSIGNED_BYTE = 8
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file `name` or `name.gz` in `folder`, or None."""
-    return next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+    """What is called `name` or `name.gz` in `folder`, or None."""
+    return next((p for p in (folder / name, folder / f"{name}.gz") if p.exists()), None)
 
 
 def file_names(part: str) -> tuple[str, str]:
@@ -38,23 +37,33 @@ def read_images(folder: Path, part: str) -> Images:
         if path is None:
             raise DataError(f"expected '{name}' or '{name}.gz' in '{folder}', found neither.")
         tensors.append(read_idx(path, axes))
+    if len(tensors[0]) != len(tensors[1]):
+        raise DataError(
+            f"'{folder}': expected a label a picture in the files of '{part}', got "
+            f"{len(tensors[0]):,} pictures and {len(tensors[1]):,} labels; get them again."
+        )
     return Images(x=tensors[0].unsqueeze(1), y=tensors[1].long())
 
 
 def read_idx(path: Path, axes: int) -> Tensor:
-    """Read an IDX file of unsigned bytes with so many axes, gzipped if it ends in `.gz`."""
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zero, kind, count = struct.unpack_from(">HBB", content)
-        sizes = struct.unpack_from(f">{count}I", content, 4)
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise DataError(f"'{path}' is damaged ({error}); get it again.") from None
-    if (zero, kind, count) != (0, UNSIGNED_BYTE, axes):
+    """Read an IDX file of unsigned bytes with so many axes, gzipped if it ends in `.gz`.
+
+    No more is unpacked than its own sizes state. Raises `DataError` for a damaged or another file.
+    """
+    start = 4 + 4 * axes
+    head = read_bytes(path, start)
+    if len(head) < start or struct.unpack_from(">HBB", head) != (0, UNSIGNED_BYTE, axes):
         raise DataError(f"'{path}': expected an IDX file of bytes with {axes} axes, got another.")
-    start, expected = 4 + 4 * axes, math.prod(sizes)
-    if expected == 0 or len(content) - start != expected:
+    sizes = struct.unpack_from(f">{axes}I", head, 4)
+    expected = math.prod(sizes)
+    if not 0 < expected <= (most := most_bytes()):
         raise DataError(
-            f"'{path}': expected {expected} bytes for the sizes {sizes}, "
-            f"got {len(content) - start}; get it again."
+            f"'{path}': expected 1 to {most:,} bytes, got the sizes {sizes}; get it again."
+        )
+    content = read_bytes(path, start + expected + 1)
+    if len(content) - start != expected:
+        got = f"{len(content) - start:,}" if len(content) - start < expected else "more"
+        raise DataError(
+            f"'{path}': expected {expected:,} bytes for the sizes {sizes}, got {got}; get it again."
         )
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).view(sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,10 @@ from easearch.errors import DataError
 
 SAMPLE_SEED = 0
 """Chooses the pictures where only some are wanted; fixed, so that all seeds learn from the same."""
+
+
+LEAST = 0.2
+"""Of a picture: a class whose share is at least so much gives one, of less it would give none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +56,8 @@ class Images:
 class Dataset:
     """A data set cut in three: growing sees `validation`; `test` is looked at once, at the end.
 
-    `mean` and `std` are those of `train`, a number a channel, for pixels scaled to 0..1.
+    `mean` and `std` are those of `train`, a number a channel, for pixels scaled to 0..1. `notes`
+    are sentences on what a reader of a run should know of the data.
     """
 
     name: str
@@ -62,6 +68,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     licence: str
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,26 +82,62 @@ class Dataset:
         return len(self.classes)
 
 
-def split(images: Images, fraction: float, *, seed: int) -> tuple[Images, Images]:
+def split(
+    images: Images,
+    fraction: float,
+    *,
+    seed: int,
+    classes: Sequence[str] = (),
+    what: str = "validation part",
+) -> tuple[Images, Images]:
     """Cut a random `fraction` of every class off: (the rest, the part).
 
     Both keep the order of `images`. A pure function of its arguments; 0 gives an empty part.
-    Raises `DataError` for a fraction outside [0, 1) or one that leaves nothing of a class.
+
+    Args:
+        images: what is cut.
+        fraction: of every class, in [0, 1).
+        seed: chooses the pictures.
+        classes: names for messages.
+        what: the part's name in messages.
+
+    Raises:
+        DataError: a fraction that is none, or one that leaves nothing of a class on a side.
     """
     if not 0 <= fraction < 1:
         raise DataError(f"validation: expected a fraction in [0, 1), got {fraction!r}.")
     generator = torch.Generator().manual_seed(seed)
     cut = torch.zeros(len(images), dtype=torch.bool)
-    for label in sorted(set(images.y.tolist())):
+    counts = torch.bincount(images.y)
+    _check_split(counts.tolist(), fraction, classes, what)
+    for label in counts.nonzero().flatten().tolist():
         members = (images.y == label).nonzero().squeeze(1)
-        count = round(len(members) * fraction)
-        if count == len(members):
-            raise DataError(
-                f"validation: cutting {fraction} off the {count} pictures of class {label} leaves "
-                "none to learn from; cut less, or bring more pictures."
-            )
+        count = share_of(len(members), fraction)
         cut[members[torch.randperm(len(members), generator=generator)[:count]]] = True
     return images.take((~cut).nonzero().squeeze(1)), images.take(cut.nonzero().squeeze(1))
+
+
+def _check_split(counts: Sequence[int], fraction: float, classes: Sequence[str], what: str) -> None:
+    """Refuse a fraction that takes nothing, or all, of a class that is there."""
+    there = {label: count for label, count in enumerate(counts) if count}
+    for taken, wanted, remedy in (
+        ("all", [k for k, n in there.items() if share_of(n, fraction) == n], "smaller"),
+        ("none", [k for k, n in there.items() if fraction and not share_of(n, fraction)], "larger"),
+    ):
+        if not wanted:
+            continue
+        names = [f"'{classes[k]}'" if classes else f"class {k}" for k in wanted]
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        raise DataError(
+            f"validation: a share of {fraction:g} for the {what} takes {taken} of the "
+            f"{there[wanted[0]]:,} pictures of {names[0]}{more}; take a {remedy} share, or bring "
+            "more pictures."
+        )
+
+
+def share_of(count: int, fraction: float) -> int:
+    """How many of so many pictures a fraction is: the nearest, one where it is nearly none."""
+    return max(round(count * fraction), int(count * fraction >= LEAST))
 
 
 def sample(images: Images, number: int) -> Images:

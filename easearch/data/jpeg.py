@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easearch.data.images import Images
-from easearch.data.npz import read_arrays
-from easearch.errors import DataError
+from easearch.data.npz import read_arrays, whole
+from easearch.errors import DataError, reason_of
 
 
 def read_jpeg_archive(path: Path, part: str) -> Images:
@@ -22,19 +22,29 @@ def read_jpeg_archive(path: Path, part: str) -> Images:
     The archive holds `jpeg_<part>` uint8, `off_<part>` (N + 1,) and `y_<part>` (N,): picture i is
     `jpeg[off[i]:off[i + 1]]`. Raises `DataError` if it is damaged or holds anything else.
     """
-    jpeg, offsets, y = read_arrays(path, [f"{key}_{part}" for key in ("jpeg", "off", "y")])
-    try:
-        x = _decoded(jpeg.astype(np.uint8, copy=False), offsets.astype(np.int64), len(y))
-        return Images(x=x, y=torch.from_numpy(y.astype(np.int64)))
-    except (OSError, ValueError, TypeError) as error:
+    keys = [f"{key}_{part}" for key in ("jpeg", "off", "y")]
+    jpeg, offsets, y = read_arrays(path, keys)
+    whole(path, keys[1], offsets)
+    whole(path, keys[2], y)
+    if jpeg.dtype != np.uint8 or jpeg.ndim != 1:
         raise DataError(
-            f"'{path}' is damaged or no archive of JPEG pictures ({error}); get it again."
+            f"'{path}': {keys[0]}: expected uint8 (bytes,), got {jpeg.dtype} {jpeg.shape}."
+        )
+    try:
+        x = _decoded(jpeg, offsets.astype(np.int64), len(y))
+        return Images(x=x, y=torch.from_numpy(y.astype(np.int64)))
+    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"'{path}' is damaged or no archive of JPEG pictures ({reason_of(error)}); get it "
+            "again."
         ) from None
 
 
 def _decoded(jpeg: NDArray[np.uint8], offsets: NDArray[np.int64], number: int) -> torch.Tensor:
-    if len(offsets) != number + 1 or offsets[-1] > len(jpeg):
+    if len(offsets) != number + 1 or offsets[0] < 0 or offsets[-1] > len(jpeg):
         raise ValueError(f"{len(offsets)} offsets for {number} pictures in {len(jpeg)} bytes")
+    if (np.diff(offsets) <= 0).any():
+        raise ValueError("its offsets do not increase")
     content = jpeg.tobytes()
     pictures: NDArray[np.uint8] | None = None
     for index, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):

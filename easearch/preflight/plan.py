@@ -12,6 +12,7 @@ from easearch.budget.quantities import Quantity
 from easearch.budget.slips import Reach
 from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher
+from easearch.preflight.classes import ClassPlan, class_rows, class_sentence, classes_of
 from easearch.preflight.estimate import Estimate, estimated
 from easearch.preflight.points import budgets_of, growths, legs, reach_to
 from easearch.preflight.reach import filled, parts
@@ -70,6 +71,7 @@ class Preflight:
     precision: str
     limits: tuple[LimitPlan, ...]
     groups: tuple[GroupPlan, ...]
+    classes: tuple[ClassPlan, ...]
     growths: tuple[float, ...]
     """Epochs after which the network grows, in a front its trunk."""
     networks: int
@@ -116,6 +118,10 @@ class Preflight:
             rows.append((one.name, *map(str, widths), grows))
         return rows
 
+    def class_rows(self) -> list[tuple[str, ...]]:
+        """A row a class, the head first; empty where all classes have alike."""
+        return class_rows(self.classes)
+
     def cost_rows(self) -> list[tuple[str, str]]:
         """What the run takes: a row a part, the total, memory and multiply-adds."""
         takes = self.estimate
@@ -130,13 +136,14 @@ class Preflight:
         return rows
 
     def sentences(self) -> list[str]:
-        """What stands between the tables."""
+        """What stands between the tables: the schedule, the data, the channels, the machine."""
         free, of = self.channels
         takes = self.estimate
         cores = "1 core" if takes.cores == 1 else f"{takes.cores} cores"
         threads = "1 thread" if takes.threads == 1 else f"{takes.threads} threads"
         return [
             self._schedule(),
+            class_sentence(self.classes),
             f"{free:,} of {of:,} channels can grow.",
             f"Estimated from a few steps on {takes.device} ({cores}, {threads}):",
         ]
@@ -157,10 +164,12 @@ class Preflight:
 
     def __str__(self) -> str:
         """The limits, the widths, what it takes, and notes."""
-        about, grows, takes = self.sentences()
+        about, data, grows, takes = self.sentences()
         width = max(len(name) for name, _ in self.cost_rows())
         costs = [f"{name:<{width}}  {value}" for name, value in self.cost_rows()]
-        parts = [about, "", *aligned(self.limit_rows()), "", grows, *aligned(self.group_rows())]
+        parts = [about, "", *aligned(self.limit_rows()), "", data]
+        parts += aligned(rows) if (rows := self.class_rows()) else []
+        parts += ["", grows, *aligned(self.group_rows())]
         return "\n".join([*parts, "", takes, *costs, *(f"note: {note}" for note in self.notes)])
 
 
@@ -204,6 +213,7 @@ def plan(
         precision=ready.budget.precision,
         limits=limits,
         groups=_groups(ready, stages[-1]),
+        classes=classes_of(ready.data),
         growths=ready.growing.at,
         networks=len(ready.points),
         trunk=chosen.front.trunk * ready.training.epochs if len(ready.points) > 1 else None,

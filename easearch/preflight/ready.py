@@ -118,7 +118,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     check_floors(state.graph, growing, points[-1])
     reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
     meters, untold = _meters(recipe, points[-1], state.graph)
-    notes = [*beyond(points, reaches, legs(recipe)), *untold]
+    notes = [*data.notes, *beyond(points, reaches, legs(recipe)), *untold]
     for note in notes:
         watch(Note(text=note))
     return Ready(

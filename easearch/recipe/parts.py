@@ -40,6 +40,12 @@ class DataPart(Part):
         "class, the same for every seed. None: all",
     )
 
+    skip_corrupt: bool = Field(
+        default=False,
+        description="leave out pictures of a folder that cannot be read, a tenth of them at most; "
+        "off, so that nothing is left out unasked",
+    )
+
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:

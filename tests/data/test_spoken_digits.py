@@ -81,11 +81,11 @@ def test_words_are_shifted_and_not_mirrored(tmp_path):
         ({"x": np.zeros((), np.uint8)}, r"got x uint8 \(\)"),
         ({"y": np.zeros(119, np.uint8)}, r"y uint8 \(119,\)"),
         ({"y": np.zeros(120)}, "y float64"),
-        ({"y": np.full(120, 10)}, "expected classes 0 to 9, got 10"),
+        ({"y": np.full(120, 10)}, "expected classes 0 to 9 in the .* part, got 10"),
         ({"speaker": np.zeros(120, np.int64)}, "speaker int64"),
         ({"speaker": np.array(["ada"] * 120)}, f"expected the speaker '{UNSEEN}'.*got ada"),
         ({"speaker": np.array([UNSEEN] * 120)}, f"and others, got {UNSEEN}"),
-        ({"speaker": np.array([{"a": 1}] * 120, object)}, "damaged"),
+        ({"speaker": np.array([{"a": 1}] * 120, object)}, "only pickle can read"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, changes, said):
