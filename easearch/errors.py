@@ -6,6 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 _ESCAPES = re.compile(
     r"\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles, links
@@ -18,10 +19,21 @@ _WRAPPERS = ("torch.onnx.", "torch._dynamo.", "torch._inductor.")
 """Modules whose errors say that a step failed; their cause says why."""
 LONGEST = 240
 """Characters of a foreign message that are quoted."""
+MESSAGE = 1000
+"""Characters of a message of ours."""
+VALUE = 40
+"""Characters of a value that a message shows."""
 
 
 class EasearchError(Exception):
     """The root: `except EasearchError` catches whatever easearch refuses."""
+
+    def __str__(self) -> str:
+        """The message on one line, without control codes, not longer than one reads."""
+        text = printable(super().__str__())
+        if len(text) <= MESSAGE:
+            return text
+        return f"{text[: 2 * MESSAGE // 3]} ... {text[-MESSAGE // 4 :]}"
 
 
 class RecipeError(EasearchError, ValueError):
@@ -66,11 +78,40 @@ class MissingExtraError(EasearchError, ImportError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: `did you mean 'unit'?`, or list them all."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    names = sorted(set(known) - {name})  # what was refused is no help
+    close = difflib.get_close_matches(name[:LONGEST], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}." if names else "none is known."
+
+
+def shown(value: Any, most: int = VALUE) -> str:
+    """A value as messages show it: on one line, cut, numbers and texts as they were written."""
+    if isinstance(value, str):
+        text = printable(value[: 4 * most])
+        return f"'{text}'" if len(text) <= most else f"'{text[:most]}...'"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 4 * most:
+        return f"a number of about {int(value.bit_length() * 0.30103) + 1:,} digits"
+    if value is None:
+        return "null"
+    if isinstance(value, list | tuple | dict):
+        parts = _parts(value, most)
+        text = f"{{{parts}}}" if isinstance(value, dict) else f"[{parts}]"
+    else:
+        text = printable(str(value)[: 4 * most])
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _parts(value: list[Any] | tuple[Any, ...] | dict[Any, Any], most: int) -> str:
+    """The members of a list, or of names with values, as many as can be seen."""
+    if most <= 0:
+        return "..."
+    if isinstance(value, dict):
+        pairs = list(value.items())[:most]
+        return ", ".join(f"{printable(str(k)[:most])}: {shown(v, most // 2)}" for k, v in pairs)
+    return ", ".join(shown(one, most // 2) for one in value[:most])
 
 
 def printable(text: str, limit: int | None = None) -> str:

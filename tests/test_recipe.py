@@ -143,7 +143,7 @@ def refused(path: Path, overrides: dict[str, Any] | None = None) -> str:
         ("front", {"start": "largest", "at": [0.1, 0.2]}, ["front.start: ", "leave one out"]),
         ("device", "gpu", ["device: expected 'auto', 'cpu' or 'cuda', got 'gpu'"]),
         ("seed", -1, ["seed: expected a value greater than or equal to 0, got -1"]),
-        ("seed.x", 1, ["seed: expected a valid integer, got {'x': 1}"]),
+        ("seed.x", 1, ["seed: expected a valid integer, got {x: 1}"]),
         ("sweep", {"growth.stage.0": {"low": 0, "high": 1}}, ["sweep.growth.stage.0", "'stages'"]),
         ("sweep", {"growth.criterion.cc": {"low": 1, "high": 3}}, ["criterion.cc", "mean 'c'?"]),
         ("sweep", {"growth.stages.9": {"low": 0, "high": 1}}, ["sweep.growth.stages.9: "]),
@@ -180,7 +180,7 @@ def test_a_missing_section_says_what_it_is(tmp_path: Path) -> None:
         ("extends: 3\n", "extends: expected the path of a recipe, got 3"),
         ("extends: tiny.yml\n", "extends: no file at"),
         ("evidence: baseline.json\n", "evidence: no file at"),
-        ("x: !!python/object:os.system {}\n", "not valid YAML"),
+        ("x: !!python/object:os.system {}\n", "expected a plain value, got the tag"),
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:
@@ -196,7 +196,7 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
         Recipe.load(tmp_path / "quikstart.yaml")
     with pytest.raises(RecipeError, match="there is no folder"):
         Recipe.load(tmp_path / "nowhere" / "x.yaml")
-    with pytest.raises(RecipeError, match="no recipe at"):
+    with pytest.raises(RecipeError, match="expected a regular file, got a folder"):
         Recipe.load(tmp_path)
 
 
@@ -326,10 +326,10 @@ growths = st.lists(fractions, min_size=1, max_size=4, unique=True).map(sorted)
 
 @settings(max_examples=30, deadline=None)
 @given(
-    seed=st.integers(0, 2**40),
+    seed=st.integers(0, 2**32 - 1),
     at=growths,
     rate=st.floats(1e-6, 10),
-    name=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
+    name=st.from_regex(r"[a-zA-Z0-9äß漢][\w.-]{0,30}", fullmatch=True),
     limit=st.sampled_from(["2x", "1.5M", 10**7, 2.5e6]),
     step=st.sampled_from([None, 4, 16]),
     ends=st.tuples(st.floats(1e-6, 0.1), st.floats(0.2, 5)),

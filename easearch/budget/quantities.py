@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from easearch.errors import BudgetError
+from easearch.errors import BudgetError, shown
 
 _COUNTS = {"k": 1e3, "m": 1e6, "g": 1e9}
 UNITS: Mapping[str, Mapping[str, float]] = {
@@ -29,6 +29,8 @@ UNITS: Mapping[str, Mapping[str, float]] = {
 NEEDS_UNIT = ("ms", "uJ")
 """Units that a bare number does not imply: `latency: 4` may mean milliseconds or microseconds."""
 EXAMPLES = {"ms": "4 ms", "bytes": "200 KB", "MACs": "12M", "params": "200k", "uJ": "2.5 mJ"}
+LARGEST = 1e24
+"""No limit is larger in any unit: a slip shows, and sums stay finite."""
 _THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SPELLED = {
     "ms": ((1e3, " s"),),
@@ -70,20 +72,26 @@ def parse(key: str, text: float | str, unit: str, key_unit: str | None) -> Quant
         BudgetError: no number, not positive, or another quantity's unit.
     """
     number, written = _split(key, text, unit)
-    if not math.isfinite(number) or number <= 0:
-        raise BudgetError(f"{key}: expected a positive number, got {text!r}")
+    if not 0 < number <= LARGEST:
+        raise BudgetError(
+            f"{key}: expected a positive number, {LARGEST:g} at most, got {shown(text)}"
+        )
     if written == "x":
         return Quantity(value=number, relative=True, key=key, text=str(text), literal=True)
     if written and key_unit and written != key_unit:
-        raise BudgetError(f"{key}: expected a number in {key_unit}, as the key says, got {text!r}")
+        raise BudgetError(
+            f"{key}: expected a number in {key_unit}, as the key says, got {shown(text)}"
+        )
     chosen = written or key_unit
     if chosen is None and unit in NEEDS_UNIT:
-        raise BudgetError(f"{key}: expected a value with a unit, {_such_as(unit)}, got {text!r}")
+        raise BudgetError(
+            f"{key}: expected a value with a unit, {_such_as(unit)}, got {shown(text)}"
+        )
     sizes = UNITS.get(unit, {unit.lower(): 1.0})
     if chosen is not None and chosen not in sizes:
         raise BudgetError(
             f"{key}: expected {', '.join(sizes)} or a multiple of the seed, {_such_as(unit)}, "
-            f"got {text!r}"
+            f"got {shown(text)}"
         )
     value = number * (sizes[chosen] if chosen else 1.0)
     return Quantity(value=value, key=key, text=str(text), literal=bool(written))
@@ -99,13 +107,22 @@ def spelled(value: float, unit: str, digits: int = 6) -> str:
 
 def _split(key: str, text: float | str, unit: str) -> tuple[float, str]:
     if isinstance(text, bool) or not isinstance(text, int | float | str):
-        raise BudgetError(f"{key}: expected a number or a text, {_such_as(unit)}, got {text!r}")
+        raise BudgetError(
+            f"{key}: expected a number or a text, {_such_as(unit)}, got {shown(text)}"
+        )
     if not isinstance(text, str):
-        return float(text), ""
+        return _float(text), ""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise BudgetError(f"{key}: expected a number, {_such_as(unit)}, got {text!r}")
-    return float(match[1]), match[2].lower()
+        raise BudgetError(f"{key}: expected a number, {_such_as(unit)}, got {shown(text)}")
+    return _float(match[1]), match[2].lower()
+
+
+def _float(number: float | str) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _such_as(unit: str) -> str:

@@ -19,9 +19,15 @@ Layout = str | Sequence[Sequence[int]]
 """The name of a list of stages, or the list itself: `[[channels, repeats, stride], ...]`."""
 
 
+MOST, DEEPEST = 2**16, 1000
+"""Channels, classes and the like; blocks of a seed: ten times what any network in use has."""
+LARGEST_FACTOR = 1000.0
+_SHOWN = 40
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """Say which name was not found, which one was probably meant, and which ones there are."""
-    names = sorted(known)
+    names, name = sorted(known), str(name)[:_SHOWN]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return ValueError(f"unknown {kind} '{name}': {hint}known: {', '.join(names)}.")
@@ -33,13 +39,19 @@ def check_ranges(*, width: float, depth: float, dropout: float, **counts: int) -
     Raises `ValueError` with the argument, what was expected and what came.
     """
     for name, factor in {"width": width, "depth": depth}.items():
-        if not 0 < factor < float("inf"):
-            raise ValueError(f"{name}: expected a factor above 0 (1.0 = as drawn), got {factor!r}.")
+        if not _is_number(factor) or not 0 < factor <= LARGEST_FACTOR:
+            raise ValueError(
+                f"{name}: expected a factor above 0, {LARGEST_FACTOR:g} at most (1.0 = as drawn), "
+                f"got {_shown(factor)}."
+            )
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {count!r}.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout: expected a probability in [0, 1), got {dropout!r}.")
+        if not _is_count(count):
+            raise ValueError(
+                f"{name}: expected a whole number of at least 1, {MOST} at most, "
+                f"got {_shown(count)}."
+            )
+    if not _is_number(dropout) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout: expected a probability in [0, 1), got {_shown(dropout)}.")
 
 
 def read_layout(layout: Layout, named: Mapping[str, Sequence[Stage]]) -> list[Stage]:
@@ -51,6 +63,10 @@ def read_layout(layout: Layout, named: Mapping[str, Sequence[Stage]]) -> list[St
         if layout not in named:
             raise unknown("layout", layout, named)
         return list(named[layout])
+    if not isinstance(layout, Sequence):
+        raise ValueError(
+            f"layout: expected a list of stages or one of {sorted(named)}, got {_shown(layout)}."
+        )
     stages = [_read_stage(stage) for stage in layout]
     if not stages:
         raise ValueError(
@@ -59,18 +75,19 @@ def read_layout(layout: Layout, named: Mapping[str, Sequence[Stage]]) -> list[St
     return stages
 
 
-def _read_stage(stage: Sequence[int]) -> Stage:
+def _read_stage(stage: object) -> Stage:
     numbers = list(stage) if isinstance(stage, Sequence) and not isinstance(stage, str) else []
-    if len(numbers) != 3 or not all(type(n) is int and n >= 1 for n in numbers):
+    if len(numbers) != 3 or not all(map(_is_count, numbers)):
         raise ValueError(
-            f"layout: expected [channels, repeats, stride], each at least 1, got {stage!r}."
+            "layout: expected [channels, repeats, stride], each at least 1, "
+            f"{MOST} at most, got {_shown(stage)}."
         )
     return Stage(*numbers)
 
 
 def scaled_stages(stages: Sequence[Stage], width: float, depth: float, divisor: int) -> list[Stage]:
     """Multiply the channels by `width` (rounded to `divisor`) and the repeats by `depth`."""
-    return [
+    found = [
         Stage(
             scaled(stage.channels, width, divisor),
             max(1, round(stage.repeats * depth)),
@@ -78,6 +95,13 @@ def scaled_stages(stages: Sequence[Stage], width: float, depth: float, divisor: 
         )
         for stage in stages
     ]
+    blocks, widest = sum(stage.repeats for stage in found), max(stage.channels for stage in found)
+    if blocks > DEEPEST or widest > MOST:
+        raise ValueError(
+            f"expected {DEEPEST} blocks at most and {MOST} channels, "
+            f"got {blocks} blocks and {widest} channels; make layout, width or depth smaller."
+        )
+    return found
 
 
 def scaled(channels: int, width: float, divisor: int) -> int:
@@ -85,3 +109,16 @@ def scaled(channels: int, width: float, divisor: int) -> int:
     wanted = channels * width
     rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * wanted else rounded
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -4,9 +4,9 @@ Whatever is wrong with a file comes out as one `RecipeError` sentence: the file,
 the key, what was expected, what came, and the nearest known name.
 """
 
+from easearch.recipe.choice import Choice
 from easearch.recipe.limits import BudgetPart, FrontPart
 from easearch.recipe.parts import (
-    Choice,
     DataPart,
     GrowthPart,
     ModelPart,

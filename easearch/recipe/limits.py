@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from easearch.errors import BudgetError, EasearchError
+from easearch.errors import BudgetError, EasearchError, shown
 from easearch.recipe.section import Limit, Number, Part, fault, increasing
+
+MOST = 64
+"""Networks of a front."""
 
 
 def _limits(said: Any) -> Any:
@@ -21,9 +24,11 @@ def _limits(said: Any) -> Any:
         raise fault("expected a limit, or a list of two or more for a front, got an empty list")
     if len(said) == 1:
         raise fault(
-            f"expected two limits or more in a list, one a network of a front, got {list(said)}; "
-            f"write {said[0]!r} without brackets for one network"
+            f"expected two limits or more in a list, one a network of a front, got {shown(said)}; "
+            f"write {shown(said[0])} without brackets for one network"
         )
+    if len(said) > MOST:
+        raise fault(f"expected {MOST} limits at most in a list, got {len(said)}")
     return tuple(_limit(one, str(number)) for number, one in enumerate(said))
 
 
@@ -31,7 +36,7 @@ def _limit(said: Any, place: str = "") -> Any:
     if isinstance(said, bool):
         raise fault(f"expected a number, got {str(said).lower()}", place)
     if not isinstance(said, int | float | str):
-        raise fault(f"expected a number, or a text such as '2.5x', got {said!r}", place)
+        raise fault(f"expected a number, or a text such as '2.5x', got {shown(said)}", place)
     if isinstance(said, float) and not math.isfinite(said):
         raise fault(f"expected a finite number, got {said}", place)
     return said
@@ -97,7 +102,8 @@ class BudgetPart(Part):
             values = [one.value for one in found if one.relative is kind]
             if not increasing(values):
                 raise fault(
-                    f"expected increasing limits, smallest first, got {list(said)}", f"limits.{key}"
+                    f"expected increasing limits, smallest first, got {shown(said)}",
+                    f"limits.{key}",
                 )
 
     def _checked(self, limits: Mapping[str, Limit], place: str, known: str = "") -> Any:
@@ -124,6 +130,7 @@ class FrontPart(Part):
     )
     at: tuple[Number, ...] | None = Field(
         default=None,
+        max_length=MOST,
         description="when the trunk grows to each limit: shares of the whole compute, increasing, "
         "below `trunk`, one a limit. None: every size, the seed too, takes as much compute",
     )
@@ -149,7 +156,7 @@ class FrontPart(Part):
     @classmethod
     def _check_order(cls, at: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if at is not None and (not at or at[0] <= 0 or not increasing(at)):
-            raise fault(f"expected increasing shares above 0, one a limit, got {list(at)}")
+            raise fault(f"expected increasing shares above 0, one a limit, got {shown(at)}")
         return at
 
     @model_validator(mode="after")
@@ -157,7 +164,7 @@ class FrontPart(Part):
         if self.at is not None and self.at[-1] >= self.trunk:
             raise fault(
                 f"expected shares below trunk, {self.trunk:g}, at which the last size leaves it, "
-                f"got {list(self.at)}",
+                f"got {shown(self.at)}",
                 "at",
             )
         return self
@@ -183,7 +190,9 @@ class FrontPart(Part):
 def check_front(front: FrontPart, points: Sequence[Mapping[str, Limit]]) -> None:
     """Refuse moments that are not one a limit; with one limit there is no front."""
     if len(points) > 1 and front.at is not None and len(front.at) != len(points):
-        raise fault(f"expected {len(points)} shares, one a limit, got {list(front.at)}", "front.at")
+        raise fault(
+            f"expected {len(points)} shares, one a limit, got {shown(front.at)}", "front.at"
+        )
 
 
 def _check_lengths(limits: Mapping[str, Limit | tuple[Limit, ...]]) -> None:

@@ -7,18 +7,23 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from easearch.errors import BudgetError
+from easearch.errors import BudgetError, reason_of, shown
 from easearch.factories import FORM, is_import_path
 from easearch.recipe.scored import checked_criterion, name_and_options, offers_layers
-from easearch.recipe.section import Number, Part, Whole, fault, increasing, known
+from easearch.recipe.section import Number, Part, Place, Whole, fault, increasing, known
 from easearch.roles import Range
+
+WIDEST = 2**20
+"""Channels of a group: a layer between two of them is beyond every memory."""
+FARTHEST = 1000
+"""Factor of the step that a line search may try."""
 
 
 class DataPart(Part):
     """Which pictures the network learns from."""
 
     name: str = Field(description="data set, a name in `easearch.data.DATASETS`")
-    root: str | None = Field(
+    root: Place | None = Field(
         default=None, description="folder of the files; None: $EASEARCH_DATA, else `data`"
     )
     validation: Number = Field(
@@ -28,7 +33,7 @@ class DataPart(Part):
         default=False, description="fetch missing files; off, so that nothing is fetched unasked"
     )
     size: Whole | None = Field(
-        default=None, ge=1, description="pixels a side; None: as the data set has them"
+        default=None, ge=1, le=4096, description="pixels a side; None: as the data set has them"
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="1 grey, 3 colour; None: the data set's own"
@@ -36,6 +41,7 @@ class DataPart(Part):
     images: Whole | None = Field(
         default=None,
         ge=1,
+        le=10**9,
         description="training images to make do with, those held out among them: drawn class by "
         "class, the same for every seed. None: all",
     )
@@ -78,7 +84,7 @@ class ModelPart(Part):
 
         if self.own:
             if not is_import_path(self.name):
-                raise fault(f"expected {FORM}, got '{self.name}'", "name")
+                raise fault(f"expected {FORM}, got {shown(self.name)}", "name")
             return self
         known("model", self.name, SEEDS, "name")
         for argument in self.arguments:
@@ -87,16 +93,20 @@ class ModelPart(Part):
         try:
             with torch.device("meta"):  # neither memory nor random numbers are spent on a check
                 build(self.name, **self.arguments)
-        except (ValueError, TypeError) as error:
-            raise fault(str(error), "arguments") from None
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            raise fault(reason_of(error), "arguments") from None
         return self
 
 
 class WidthsPart(Part):
     """How wide a channel group may be: `{min: 32, max: 64}`, or `locked`."""
 
-    min: Whole | None = Field(default=None, ge=1, description="channels at least; None: no floor")
-    max: Whole | None = Field(default=None, ge=1, description="channels at most; None: no ceiling")
+    min: Whole | None = Field(
+        default=None, ge=1, le=WIDEST, description="channels at least; None: no floor"
+    )
+    max: Whole | None = Field(
+        default=None, ge=1, le=WIDEST, description="channels at most; None: no ceiling"
+    )
     locked: bool = Field(default=False, description="the width stays what it is")
 
     @model_validator(mode="before")
@@ -106,7 +116,7 @@ class WidthsPart(Part):
             return said
         if said == "locked":
             return {"locked": True}
-        raise fault(f"expected {{min: 32, max: 64}} or locked, got {said!r}")
+        raise fault(f"expected {{min: 32, max: 64}} or locked, got {shown(said)}")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -123,9 +133,10 @@ class WidthsPart(Part):
 
 
 def _images(said: Any) -> Any:
-    if said == "auto" or (isinstance(said, int) and not isinstance(said, bool) and said >= 1):
+    whole = isinstance(said, int) and not isinstance(said, bool)
+    if said == "auto" or (whole and 1 <= said <= 10**9):
         return said
-    raise fault(f"expected a whole number of images, 1 or more, or auto, got {said!r}")
+    raise fault(f"expected a whole number of images, 1 to 10**9, or auto, got {shown(said)}")
 
 
 class GrowthPart(Part):
@@ -141,11 +152,13 @@ class GrowthPart(Part):
     stages: tuple[Number, ...] = Field(
         default=(0.25, 0.6, 1.0),
         min_length=1,
+        max_length=64,
         description="how far each growth goes: fractions of the way from the seed's cost to the "
         "limit, increasing, the last 1.0",
     )
     at: tuple[Number, ...] | None = Field(
         default=None,
+        max_length=64,
         description="when each growth happens: shares of the compute, increasing. None: every size "
         "takes twice the compute of the one before, until the last growth at 0.35. Splits want to "
         "come early: late ones stay twins of their parents",
@@ -163,24 +176,30 @@ class GrowthPart(Part):
         "network within the same limits (1): the criterion chooses where what is left goes",
     )
     layers: Whole = Field(
-        default=0, ge=0, description="new layers a growth at most, of a criterion that finds some"
+        default=0,
+        ge=0,
+        le=100,
+        description="new layers a growth at most, of a criterion that finds some",
     )
     step: Number = Field(
-        default=0.05, gt=0, description="displacement of an offspring over its parent's norm"
+        default=0.05, gt=0, le=10, description="displacement of an offspring over its parent's norm"
     )
     line_search: tuple[Number, ...] = Field(
         default=(4.0, 2.0, 1.0, 0.5, 0.25),
         min_length=1,
+        max_length=64,
         description="factors of the step tried on the measured loss: gains do not add up",
     )
     width_step: Whole | None = Field(
         default=None,
         gt=0,
+        le=1024,
         multiple_of=4,
         description="grid of widths; None: the device's, by measuring",
     )
     widths: dict[str, WidthsPart] = Field(
         default_factory=dict,
+        max_length=10_000,
         description="channel group or pattern (`features.3.*`) -> `{min: 32, max: 64}` or "
         "`locked`; of several that match, later ones count. Floors hold after the last growth",
     )
@@ -207,11 +226,12 @@ class GrowthPart(Part):
     def _check_schedule(self) -> Self:
         if not increasing(self.stages) or self.stages[0] <= 0 or self.stages[-1] != 1.0:
             wanted = "expected increasing fractions above 0 that end in 1.0"
-            raise fault(f"{wanted}, got {list(self.stages)}", "stages")
+            raise fault(f"{wanted}, got {shown(self.stages)}", "stages")
         self._check_moments()
-        if min(self.line_search) <= 0:
+        if not all(0 < factor <= FARTHEST for factor in self.line_search):
             raise fault(
-                f"expected factors above 0, got {list(self.line_search)}; 0 is always tried",
+                f"expected factors above 0, {FARTHEST} at most, got {shown(self.line_search)}; 0 "
+                "is always tried",
                 "line_search",
             )
         return self
@@ -220,10 +240,12 @@ class GrowthPart(Part):
         if self.at is None:
             return
         if not increasing(self.at) or not all(0 < moment < 1 for moment in self.at):
-            raise fault(f"expected increasing fractions between 0 and 1, got {list(self.at)}", "at")
+            raise fault(
+                f"expected increasing fractions between 0 and 1, got {shown(self.at)}", "at"
+            )
         if len(self.at) != len(self.stages):
             wanted = f"expected {len(self.stages)} moments, one a stage"
-            raise fault(f"{wanted}, got {list(self.at)}", "at")
+            raise fault(f"{wanted}, got {shown(self.at)}", "at")
 
 
 class TrainingPart(Part):
@@ -231,28 +253,36 @@ class TrainingPart(Part):
 
     epochs: Whole = Field(
         ge=1,
+        le=10**6,
         description="passes over the training images that the uniform network within the largest "
         "limits makes for the compute of the whole run; smaller networks make more in an epoch",
     )
     compute: Number | None = Field(
         default=None,
         gt=0,
+        le=1e30,
         description="multiply-adds of the whole run, scoring and searching too, of which epochs "
         "are shares. None: what those passes take",
     )
-    batch_size: Whole = Field(default=64, ge=1, description="images a step")
+    batch_size: Whole = Field(default=64, ge=1, le=2**20, description="images a step")
     rate: Number = Field(
         default=0.2,
         gt=0,
+        le=1e6,
         description="highest rate; fits 64 images a step. Fronts, whose trunk makes many steps, "
         "want half of it",
     )
     momentum: Number = Field(default=0.9, ge=0, lt=1, description="Nesterov momentum; the usual")
     weight_decay: Number = Field(
-        default=5e-4, ge=0, description="L2 factor; the usual for small pictures from scratch"
+        default=5e-4,
+        ge=0,
+        le=1e3,
+        description="L2 factor; the usual for small pictures from scratch",
     )
     label_smoothing: Number = Field(default=0.0, ge=0, lt=1, description="share of a label spread")
-    warmup: Number = Field(default=1.0, ge=0, description="epochs of linear rise to `rate`")
+    warmup: Number = Field(
+        default=1.0, ge=0, le=10**6, description="epochs of linear rise to `rate`"
+    )
     hold: Number = Field(
         default=0.6,
         ge=0,
@@ -260,35 +290,10 @@ class TrainingPart(Part):
         description="share of the compute before which the rate does not fall, nor before the last "
         "growth; then one cosine. A front's branches are annealed from where they leave the trunk",
     )
-    pad: Whole = Field(default=2, ge=0, description="pixels of random shift; suits 28 a side")
+    pad: Whole = Field(
+        default=2, ge=0, le=1024, description="pixels of random shift; suits 28 a side"
+    )
     flip: bool = Field(default=True, description="mirror half of them; off for digits")
-
-
-class Choice(Part):
-    """What a sweep may choose for one field: a range (`low`, `high`) or a list (`choices`)."""
-
-    low: int | float | None = Field(
-        default=None, description="least value; whole ends sample whole"
-    )
-    high: int | float | None = Field(default=None, description="greatest value")
-    log: bool = Field(default=False, description="sample in the logarithm: for rates and decays")
-    step: int | float | None = Field(
-        default=None, gt=0, description="grid of the range; None: none"
-    )
-    choices: tuple[Any, ...] = Field(default=(), description="values, in place of a range")
-
-    @model_validator(mode="after")
-    def _check_kind(self) -> Self:
-        ends = (self.low, self.high)
-        if self.choices:
-            if ends != (None, None) or self.step is not None or self.log:
-                raise fault("expected a range (low, high) or choices, got both")
-            return self
-        if self.low is None or self.high is None or self.low >= self.high:
-            raise fault(f"expected choices, or low below high, got low {ends[0]}, high {ends[1]}")
-        if self.log and (self.low <= 0 or self.step is not None):
-            raise fault("expected low above 0 and no step, because log is true", "log")
-        return self
 
 
 def seed_arguments(name: str) -> tuple[str, ...]:

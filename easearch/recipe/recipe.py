@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from easearch.errors import RecipeError, nearest
+from easearch.errors import RecipeError, nearest, shown
+from easearch.recipe.choice import Choice
 from easearch.recipe.limits import BudgetPart, FrontPart, check_front
 from easearch.recipe.parts import (
-    Choice,
     DataPart,
     GrowthPart,
     ModelPart,
@@ -24,11 +24,13 @@ from easearch.recipe.parts import (
 from easearch.recipe.reading import gathered, put
 from easearch.recipe.schema import default_at
 from easearch.recipe.scored import name_and_options, options_of
-from easearch.recipe.section import Part, Whole, fault
+from easearch.recipe.section import Name, Part, Place, Whole, fault
 from easearch.recipe.sentences import sentence
 
 FRONTS_BY = "unscored"
 """The criterion of a front that names none: in reports/growth-study no score was ahead of it."""
+SEEDS = 2**32
+"""What comes from a seed, such as that of an epoch, must still be one to torch and NumPy."""
 
 
 def points_of(values: Mapping[str, Any]) -> int:
@@ -39,11 +41,21 @@ def points_of(values: Mapping[str, Any]) -> int:
     return max((len(one) for one in lists if isinstance(one, list | tuple)), default=1)
 
 
+def _threads(count: int) -> int:
+    from easearch.budget.devices.host import most_threads
+
+    if count > most_threads():
+        raise fault(f"expected {most_threads()} threads at most on this host, got {shown(count)}")
+    return count
+
+
 class Recipe(Part):
     """One run, wholly described: the same recipe and seed give the same network on a host."""
 
-    name: str = Field(min_length=1, description="name of the run; from a file: by default its own")
-    seed: Whole = Field(default=0, ge=0, description="of weights, held-out images, batches")
+    name: Name = Field(description="name of the run; from a file: by default its own")
+    seed: Whole = Field(
+        default=0, ge=0, lt=SEEDS, description="of weights, held-out images, batches"
+    )
     data: DataPart = Field(description="pictures to learn from")
     model: ModelPart = Field(description="seed network")
     budget: BudgetPart = Field(description="limits on a device")
@@ -55,13 +67,15 @@ class Recipe(Part):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to train; auto: CUDA where there is one"
     )
-    threads: Whole | None = Field(
+    threads: Annotated[Whole, AfterValidator(_threads)] | None = Field(
         default=None, ge=1, description="CPU threads; None: torch's choice"
     )
     sweep: dict[str, Choice] = Field(
-        default_factory=dict, description="dotted field -> what a sweep may choose for it"
+        default_factory=dict,
+        max_length=100,
+        description="dotted field -> what a sweep may choose for it",
     )
-    evidence: str | None = Field(
+    evidence: Place | None = Field(
         default=None, description="file of baselines for the report, relative to the recipe"
     )
 

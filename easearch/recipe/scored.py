@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from easearch.errors import EasearchError, RecipeError, nearest
+from easearch.errors import EasearchError, RecipeError, nearest, shown
 from easearch.recipe.section import fault, known
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def checked_criterion(said: Any) -> str | dict[str, Any]:
     if isinstance(said, str):
         return known("criterion", said, CRITERIA)
     if not isinstance(said, Mapping):
-        raise fault(f"expected a name or {{name: unit, c: 3.0}}, got {said!r}")
+        raise fault(f"expected a name or {{name: unit, c: 3.0}}, got {shown(said)}")
     options = {str(key): value for key, value in said.items()}
     name = options.pop(NAME, DEFAULT)
     if not isinstance(name, str):
-        raise fault(f"expected a criterion's name, got {name!r}", NAME)
+        raise fault(f"expected a criterion's name, got {shown(name)}", NAME)
     known("criterion", name, CRITERIA, NAME)
     options = {key: _value(name, key, value) for key, value in options.items()}
     why = _refused(name, options)
@@ -129,7 +129,9 @@ def _value(name: str, option: str, said: Any) -> Any:
         wanted = first["msg"].removeprefix("Input should be ")
         if first["type"].endswith("_parsing"):
             wanted = wanted.partition(", ")[0]
-        raise fault(f"expected {wanted[0].lower()}{wanted[1:]}, got {said!r}", option) from None
+        raise fault(
+            f"expected {wanted[0].lower()}{wanted[1:]}, got {shown(said)}", option
+        ) from None
     if isinstance(said, bool) and not isinstance(value, bool):
         raise fault(f"expected a number, got {str(said).lower()}", option)
     return list(value) if isinstance(value, tuple) else value

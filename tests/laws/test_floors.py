@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
         *("conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
-        *("structures", "table"),
+        *("structures", "table", "untrusted"),
     },
     {"tracing"},
     {"growth", "budget", "selection"},
@@ -26,7 +26,7 @@ FLOORS = (
 )
 MIXED = (0, 4, 5)
 """Floors whose parts may import each other, in one direction: words, what serves a run, runs."""
-ASIDE = {"models": set[str](), "data": {"errors"}}
+ASIDE = {"models": set[str](), "data": {"errors", "untrusted"}}
 """Parts that stand apart from the floors, and what they may import."""
 MAY_IMPORT_ASIDE = {
     "growth": {"models"},

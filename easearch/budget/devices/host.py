@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,15 @@ from easearch.budget.devices import runner
 from easearch.errors import DeviceError
 
 LOG = logging.getLogger(__name__)
+
+
+FEW = 64
+"""Threads that any host may be asked for: more than it has are slow, and no more than that."""
+
+
+def most_threads() -> int:
+    """Threads that may be asked of this host: thousands hang it."""
+    return max(FEW, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
