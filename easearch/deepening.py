@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -139,7 +140,7 @@ class NewLayer:
             readers=(out.name,),
         )
         groups.insert(before, born)  # groups stand in the order of their first writers
-        return Graph(tuple(layers), tuple(groups))
+        return replace(graph, layers=tuple(layers), channel_groups=tuple(groups))
 
     def _layers(self, behind: Layer, path: str) -> tuple[Layer, Layer, Layer, Layer]:
         into, act, out, add = (f"{path}.{part}" for part in ("into", "act", "out", "add"))
@@ -166,12 +167,14 @@ class NewLayer:
                 **{"module": name, **more},
             )
 
-        kind, mixing = self.layer, self._options(len(behind.out_size))
+        dims = len(behind.out_size)
+        kind, mixing = self.layer, self._options(dims)
+        held = partial(_held, each=1 if kind == "linear" else self.kernel**dims)
         function = (("function", self.activation),)
         return (
-            layer(into, kind, (behind.name,), stream, hidden, options=mixing, tensors=_held(into)),
+            layer(into, kind, (behind.name,), stream, hidden, options=mixing, tensors=held(into)),
             layer(act, "activation", (into,), hidden, hidden, options=function),
-            layer(out, kind, (act,), hidden, stream, options=mixing, tensors=_held(out)),
+            layer(out, kind, (act,), hidden, stream, options=mixing, tensors=held(out)),
             layer(
                 add,
                 "add",
@@ -195,10 +198,10 @@ class NewLayer:
         )
 
 
-def _held(path: str) -> tuple[Held, ...]:
+def _held(path: str, each: int) -> tuple[Held, ...]:
     return (
-        Held(role="weight", path=f"{path}.weight", rows=0, columns=1),
-        Held(role="bias", path=f"{path}.bias", rows=0),
+        Held(role="weight", path=f"{path}.weight", rows=0, columns=1, each=each),
+        Held(role="bias", path=f"{path}.bias", rows=0, each=1),
     )
 
 

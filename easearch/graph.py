@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from easearch.conflicts import Widening, check_channels
 from easearch.errors import GraphError, nearest
@@ -37,13 +37,26 @@ class Held:
     """A tensor that a layer computes with: what the layer calls it, where the model keeps it.
 
     `rows` is its axis along the channels that the layer writes, `columns` that along those it
-    reads; None where it has no such axis.
+    reads; None where it has no such axis. It has `each` numbers for every one of those.
     """
 
     role: str
     path: str
     rows: int | None = None
     columns: int | None = None
+    each: float = 0
+    trained: bool = True
+    """Whether it is a parameter; a buffer is not."""
+
+
+class Own(NamedTuple):
+    """How many numbers a tensor of a layer has: `each`, a channel written and one read."""
+
+    role: str
+    each: float
+    rows: bool
+    columns: bool
+    trained: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +74,28 @@ class Shape:
     options: tuple[tuple[str, Any], ...] = ()
     in_axis: int | None = 1
     out_axis: int | None = 1
+    own: tuple[Own, ...] = ()
+    """The layer's tensors, without those that a layer before it holds already."""
     shared: tuple[str, ...] = ()
-    """Roles of the layer's tensors that a layer before it holds already."""
+    """Roles of those."""
 
     def __getitem__(self, option: str) -> Any:
         """The option of that name (`shape["kernel"]`)."""
         return dict(self.options)[option]
+
+    def numbers(self, *, trained: bool, role: str | None = None) -> int:
+        """Numbers of the layer's own tensors: of its parameters or, besides, of its buffers too.
+
+        Args:
+            trained: parameters alone.
+            role: tensors of that role alone.
+        """
+        ends = (self.out_channels, self.in_channels)
+        return sum(
+            round(one.each * math.prod(n for n, has in zip(ends, one[2:4], strict=True) if has))
+            for one in self.own
+            if one.trained >= trained and role in (None, one.role)
+        )
 
     @property
     def positions(self) -> int:
@@ -145,6 +174,10 @@ class Graph:
 
     layers: tuple[Layer, ...]
     channel_groups: tuple[ChannelGroup, ...]
+    unused: tuple[tuple[str, int], ...] = ()
+    """Parameters that no layer computes with, and how many numbers each has: of layers that run
+    in training alone, or never.
+    """
 
     @cached_property
     def groups(self) -> Mapping[str, ChannelGroup]:
@@ -166,13 +199,20 @@ class Graph:
         return MappingProxyType({name: tuple(users) for name, users in found.items()})
 
     @cached_property
-    def _shared(self) -> Mapping[str, tuple[str, ...]]:
-        """For every layer, the roles of its tensors that a layer before it holds."""
-        first = {h.path: layer.name for layer in reversed(self.layers) for h in layer.tensors}
-        return {
-            layer.name: tuple(h.role for h in layer.tensors if first[h.path] != layer.name)
-            for layer in self.layers
-        }
+    def _owned(self) -> Mapping[str, tuple[tuple[Own, ...], tuple[str, ...]]]:
+        """For every layer, its own tensors, and the roles of those that a layer before it holds."""
+        found, held = {}, set[str]()
+        for layer in self.layers:
+            before = frozenset(held)
+            own = []
+            for h in layer.tensors:
+                if h.path not in held:
+                    held.add(h.path)
+                    has = h.rows is not None, h.columns is not None
+                    own.append(Own(h.role, h.each, *has, h.trained))
+            shared = tuple(h.role for h in layer.tensors if h.path in before)
+            found[layer.name] = tuple(own), shared
+        return found
 
     @property
     def widths(self) -> dict[str, int]:
@@ -204,6 +244,7 @@ class Graph:
     def shape(self, layer: str, widths: Mapping[str, int] | None = None) -> Shape:
         """The layer with its numbers filled in, at the graph's own widths or at those given."""
         one = self.by_name[layer]
+        own, shared = self._owned[layer]
         return Shape(
             kind=one.kind,
             in_channels=self.channels(one.reads, widths),
@@ -213,7 +254,8 @@ class Graph:
             options=one.options,
             in_axis=one.in_axis if one.reads else None,
             out_axis=one.out_axis if one.writes else None,
-            shared=self._shared[layer],
+            own=own,
+            shared=shared,
         )
 
     def with_widths(self, widths: Mapping[str, int]) -> Graph:
@@ -270,7 +312,7 @@ class Graph:
 
     def __reduce__(self) -> tuple[type[Graph], tuple[Any, ...]]:
         """Pickle and copy by value: the cached mappings are views and are made anew."""
-        return (Graph, (self.layers, self.channel_groups))
+        return (Graph, (self.layers, self.channel_groups, self.unused))
 
 
 def offsets_in(graph: Graph, layout: Layout) -> Iterator[tuple[Segment, int]]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from easearch.budget.devices import check_device
+from easearch.budget.latency.models import reason
 from easearch.budget.latency.step import find_step
 from easearch.budget.meters import METERS, check_precision, find_meter, load_plugins
+from easearch.budget.meters.meter import LayerMeter
 from easearch.budget.quantities import UNITS, Quantity, parse, spelled
 from easearch.budget.slips import Reach, slip
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
-from easearch.roles import Bound
+from easearch.roles import Bound, Meter
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ class Budget:
                 were written in another unit than meant then show.
 
         Raises:
-            BudgetError: the graph itself is above a limit, or a limit is off by a thousand.
+            BudgetError: the graph itself is above a limit, a limit is off by a thousand, or a meter
+                cannot price a layer.
             DeviceError: its latency cannot be measured.
         """
         bounds, missed = [], []
         for name, quantity in self.quantities.items():
             meter = find_meter(name, self.device, self.precision)
             try:
+                _check_whole(meter, graph)
                 bounds.append(_bound(quantity, Reach(meter=meter, graphs=(graph, *wider))))
             except BudgetError as error:
                 missed.append(str(error))
@@ -106,6 +110,18 @@ def _meter_of(key: str) -> tuple[str, str | None]:
 
 def _unit_of(name: str) -> str:
     return str(getattr(METERS[name], "unit", name))
+
+
+def _check_whole(meter: Meter, graph: Graph) -> None:
+    """Refuse a limit of which a part would never be counted."""
+    blind = meter.uncounted(graph) if isinstance(meter, LayerMeter) else ()
+    if blind:
+        more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
+        raise BudgetError(
+            f"{meter.name}: the limit cannot be kept, because what the layer '{blind[0]}'{more} "
+            f"takes of it is not known ({reason(graph, blind[0])}); limit params or size, or write "
+            "the layer with operations that easearch knows"
+        )
 
 
 def _bound(quantity: Quantity, reach: Reach) -> Bound:

@@ -35,9 +35,9 @@ class Growable:
     of_channels: int
     params: float
     of_params: float
-    """Parameters of the layers that touch a group that can grow, and of all that were counted."""
-    uncounted: int
-    """Layers whose parameters are not known."""
+    """Parameters of the layers that touch a group that can grow, and of the whole model."""
+    unused: int
+    """Those that the network in evaluation mode does not use."""
 
     def __str__(self) -> str:
         """One or two sentences."""
@@ -52,9 +52,8 @@ class Growable:
             f"{self.of_channels:,} channels. {share:.1%} of the parameters are in layers that "
             "they touch."
         )
-        if self.uncounted:
-            layers = "1 layer" if self.uncounted == 1 else f"{self.uncounted} layers"
-            text += f" Not counted: {layers} that easearch does not know."
+        if self.unused:
+            text += f" {self.unused:,} are not used in evaluation mode."
         return text
 
 
@@ -66,8 +65,7 @@ def layer_rows(graph: Graph) -> list[Row]:
 def growable(graph: Graph) -> Growable:
     """How many groups and channels can grow, and how many parameters the layers on them have."""
     names = {group.name for group in graph.growable}
-    meter = Params()
-    params = meter.cost(graph).rows
+    params = Params().cost(graph).rows
     return Growable(
         groups=len(names),
         of_groups=len(graph.channel_groups),
@@ -79,7 +77,7 @@ def growable(graph: Graph) -> Growable:
             if not names.isdisjoint(layer.groups)
         ),
         of_params=sum(params.values()),
-        uncounted=len(meter.uncounted(graph)),
+        unused=sum(numbers for _, numbers in graph.unused),
     )
 
 

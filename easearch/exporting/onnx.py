@@ -24,6 +24,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from easearch.budget.exported.file import BUFFERS
 from easearch.errors import ExportError, nearest
 from easearch.exporting.pooling import pool_globally
 from easearch.exporting.quantize import Agreement, agreement, calibration_samples, quantize
@@ -175,6 +176,8 @@ def _write(model: nn.Module, sample: Tensor, file: Path) -> None:
         ) from error
     written = onnx.load(file)
     pool_globally(written)
+    buffers = "\n".join(name for name, _ in model.named_buffers())
+    onnx.helper.set_model_props(written, {BUFFERS: buffers})
     onnx.save(written, file)
 
 

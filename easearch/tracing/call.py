@@ -49,7 +49,8 @@ class Call:
 
     Among `args` and `kwargs` stand, at any depth, a `Value` for a tensor, a `Parameter`, a
     `Derived` for a computed number, and constants as they are. Of a call that gives several
-    tensors, each is a call by itself: `piece` is its number.
+    tensors, each is a call by itself: `piece` is its number, nested ones counted through, and
+    `first` says whether it is the first that is used.
     """
 
     module: nn.Module | None
@@ -62,6 +63,7 @@ class Call:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     out_shape: tuple[int, ...]
     piece: int | None = None
+    first: bool = True
 
     @property
     def values(self) -> tuple[Value, ...]:

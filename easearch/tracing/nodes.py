@@ -28,16 +28,19 @@ class Calls:
         self.values: dict[fx.Node, Value] = {}
         """The tensors between layers, as far as the walk has come."""
         self.paths = canonical(model)
+        self._first: dict[fx.Node, fx.Node] = {}
+        """A node that gives several tensors -> the first of these that was asked for."""
         self._trained = {path for path, _ in model.named_parameters()}
 
     def call(self, node: fx.Node) -> Call:
         """The call whose result a node is: of a piece, the call that gave it with others."""
         source, piece = self.source(node)
-        return self._call(source, self.seen[node], piece)
+        first = self._first.setdefault(source, node) is node
+        return self._call(source, self.seen[node], piece, first)
 
     def source(self, node: fx.Node) -> tuple[fx.Node, int | None]:
-        """The node that calls, and which of its results this one is; the node itself where it
-        gives a tensor.
+        """The node that calls, and which of its results this one is, nested ones counted through;
+        the node itself where it gives a tensor.
         """
         first = node.args[0] if node.op == "call_function" and node.args else None
         if isinstance(first, fx.Node) and several(self.seen.get(first)):
@@ -45,7 +48,9 @@ class Calls:
             if node.target is getattr:
                 number = RESULTS.get(str(node.args[1]))
             if isinstance(number, int):
-                return first, number
+                outer, before = self.source(first)
+                given = self.seen[first]
+                return outer, (before or 0) + sum(map(_leaves, given[: number % len(given)]))
         return node, None
 
     def operands(self, node: fx.Node) -> tuple[Value, ...]:
@@ -62,7 +67,7 @@ class Calls:
         called = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         return f"'{self._names[node]}' ({called})"
 
-    def _call(self, node: fx.Node, gives: Any, piece: int | None) -> Call:
+    def _call(self, node: fx.Node, gives: Any, piece: int | None, first: bool = True) -> Call:
         module = self._model.get_submodule(str(node.target)) if node.op == "call_module" else None
         inside = caller(node)
         args: Any = fx.node.map_arg(node.args, self._operand)
@@ -75,6 +80,7 @@ class Calls:
             kwargs=dict(fx.node.map_arg(node.kwargs, self._operand)),
             out_shape=tuple(gives.shape) if isinstance(gives, Tensor) else (),
             piece=piece,
+            first=first,
         )
 
     def _operand(self, node: fx.Node) -> Any:
@@ -95,6 +101,10 @@ class Calls:
 def several(seen: Any) -> bool:
     """Whether a call gave several tensors."""
     return isinstance(seen, tuple | list) and any(isinstance(item, Tensor) for item in seen)
+
+
+def _leaves(seen: Any) -> int:
+    return sum(map(_leaves, seen)) if isinstance(seen, tuple | list) else 1
 
 
 def asks_for_form(node: fx.Node) -> bool:

@@ -60,7 +60,15 @@ def trace(model: nn.Module, sample: Tensor | tuple[Any, ...]) -> Graph:
                 f"the model does not run on a sample of shape {shapes}: {error}"
             ) from error
     graph = _walked(model, traced, seen)
-    return held(graph, _of_training(model, inputs)) if unmet(model, traced) else graph
+    if unmet(model, traced):
+        graph = held(graph, _of_training(model, inputs))
+    return replace(graph, unused=_unused(model, graph))
+
+
+def _unused(model: nn.Module, graph: Graph) -> tuple[tuple[str, int], ...]:
+    """The parameters that no layer of the graph holds, and their numbers."""
+    found = {held.path for layer in graph.layers for held in layer.tensors}
+    return tuple((path, p.numel()) for path, p in model.named_parameters() if path not in found)
 
 
 def _of_training(model: nn.Module, inputs: tuple[Any, ...]) -> Graph | None:
@@ -97,6 +105,8 @@ class _Walk:
         """What was made without the inputs; "" stands for the model's own tensors."""
         self._names = names
         self._calls = Calls(model, names, seen)
+        self._numbers = {path: (t.numel(), True) for path, t in model.named_parameters()}
+        self._numbers |= {path: (t.numel(), False) for path, t in model.named_buffers()}
 
     def visit(self, node: fx.Node) -> None:
         """Take one node of the program."""
@@ -168,14 +178,22 @@ class _Walk:
         )
         kind = None if hooks else KINDS["constant"] if self._fixed(call) else kind_of(call)
         if kind is None:
-            return None, ()
+            return None, self._everything(call)
         held = kind.tensors(call)
         paths = self._calls.paths
         plain = all(tensor.path in paths for tensor in held)
         sized = not kind.takes_sizes and any(found(Derived, (call.args, call.kwargs)))
         if sized or not plain:
-            return None, ()
+            return None, self._everything(call)
         return kind, tuple(replace(tensor, path=paths[tensor.path]) for tensor in held)
+
+    def _everything(self, call: Call) -> tuple[Held, ...]:
+        """All tensors of a call that no kind knows: no channel stands along any of their axes."""
+        paths = [parameter.path for parameter in call.parameters]
+        if call.module is not None:
+            within = (*call.module.named_parameters(), *call.module.named_buffers())
+            paths += [self._calls.paths[f"{call.path}.{name}"] for name, _ in within]
+        return tuple(Held(role=f"from {path}", path=path) for path in dict.fromkeys(paths))
 
     def _fixed(self, call: Call) -> bool:
         """Whether nothing that goes in depends on the network's inputs."""
@@ -210,6 +228,9 @@ class _Walk:
         values = call.values if call is not None else ()
         options = kind.options(call) if kind is not None and call is not None else {}
         name = kind.name if kind is not None else INPUT if call is None else OPAQUE
+        before = values[0].shape if values else ()
+        reads = before[through.in_axis] if through.reads else 1
+        writes = value.shape[through.axis or 0] if through.writes else 1
         self.layers.append(
             Layer(
                 name=self._names[node],
@@ -217,15 +238,22 @@ class _Walk:
                 inputs=tuple(v.source for v in values if v.source),
                 reads=through.reads,
                 writes=through.writes,
-                in_size=_rest(values[0].shape if values else (), through.in_axis, through.reads),
+                in_size=_rest(before, through.in_axis, through.reads),
                 out_size=_rest(value.shape, through.axis, through.writes),
                 options=tuple(sorted(options.items())),
-                tensors=held,
+                tensors=tuple(self._counted(one, writes, reads) for one in held),
                 in_axis=through.in_axis,
                 out_axis=1 if through.axis is None else through.axis,
                 module=returning(node),
             )
         )
+
+    def _counted(self, held: Held, writes: int, reads: int) -> Held:
+        """With its numbers for every channel that the layer writes and reads."""
+        numbers, trained = self._numbers[held.path]
+        by = (1 if held.rows is None else writes) * (1 if held.columns is None else reads)
+        each = numbers // by if numbers % by == 0 else numbers / by
+        return replace(held, each=each, trained=trained)
 
 
 def _rest(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:

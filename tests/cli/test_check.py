@@ -95,7 +95,7 @@ def test_what_cannot_be_followed_gives_its_reason() -> None:
     graph = graph_of(Odd())
     told = growable(graph)
     assert (told.groups, told.channels, told.params) == (0, 0, 0)
-    assert told.uncounted == 1
+    assert (told.of_params, told.unused) == (sum(p.numel() for p in Odd().parameters()), 0)
     assert str(told) == "Nothing can grow: every channel group is frozen."
     rows = {row.name: row for row in layer_rows(graph)}
     assert all(row.status == FROZEN for row in rows.values())

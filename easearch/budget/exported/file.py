@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, shape_inference
+from onnx.numpy_helper import to_array
 
+from easearch.budget.devices.runner import open_session
 from easearch.budget.exported.memory import peak
 from easearch.budget.exported.quantized import CONVERSIONS, executed
 from easearch.errors import FileFormatError
 
-_WEIGHTED = {
-    "Conv": (1, 2),
-    "ConvTranspose": (1, 2),
-    "Gemm": (1, 2),
-    "MatMul": (0, 1),
+LOG = logging.getLogger(__name__)
+
+_TRAINED = {
     "BatchNormalization": (1, 2),
-    "Add": (0, 1),
-    "Mul": (0, 1),
-    "ConvInteger": (1,),
-    "MatMulInteger": (0, 1),
+    "QuantizeLinear": (),
+    "DequantizeLinear": (),
+    "Resize": (),
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
     "QGemm": (3, 6),
+    "ConvInteger": (1,),
+    "MatMulInteger": (0, 1),
 }
-"""Operators with trained numbers, and at which inputs (running statistics are not)."""
+"""Operators that read stored numbers besides trained ones (statistics, scales, zero points), and at
+which inputs the trained ones are; of all others every input may be.
+"""
+_MADE = re.compile(r"(val|onnx::\w+|const\w*|_?\w*[Cc]onstant\w*)_?\d*")
+"""Names that exporters give to tensors of their own making; those of parameters are paths."""
+BUFFERS = "easearch.buffers"
+"""Where a file says which of its tensors are a model's buffers: names, a line each."""
 _CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3}
 """Convolutions, and at which input their weight stands."""
 _BYTES = (TensorProto.UINT8, TensorProto.INT8)
 _PRODUCTS = ("MatMul", "MatMulInteger", "QLinearMatMul")
+_CELLS = ("GRU", "LSTM", "RNN")
+_UNKNOWN = (
+    *("Loop", "Scan", "If", "Attention", "MultiHeadAttention", "DeformConv", "STFT", "DFT", "Det"),
+    *("FusedConv", "FusedGemm", "FusedMatMul"),
+)
+"""Operators that multiply and add in ways, or as often, as nothing in the file tells."""
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
+"""Where operators are from that are known."""
 _PASSING = (*CONVERSIONS, "Transpose", "Cast", "Identity", "Reshape")
 """Operators between a stored weight and the operator that uses it."""
 _NUMBERS = (
@@ -109,21 +127,35 @@ class OnnxFile:
         return sum(self.node_macs(node) for node in self.model.graph.node)
 
     def params(self) -> int:
-        """Trained numbers, each stored tensor once."""
+        """Trained numbers that any operator reads, each stored tensor once."""
         makers = {name: node for node in self.model.graph.node for name in node.output}
         found: set[str] = set()
         for node in self.model.graph.node:
-            for position in _WEIGHTED.get(node.op_type, ()):
+            for position in _TRAINED.get(node.op_type, range(len(node.input))):
                 if position < len(node.input):
-                    found.add(self._stored(node.input[position], makers))
-        # Scalars are constants of formulas (a clip's bounds, a slope), not weights.
-        return sum(
-            math.prod(self.weights[name].dims)
-            for name in found
-            if name in self.weights
-            and self.weights[name].dims
-            and self.weights[name].data_type in _NUMBERS
-        )
+                    name = self._stored(node.input[position], makers)
+                    if name in self.weights and self._is_trained(name, node):
+                        found.add(name)
+        return sum(math.prod(self.weights[name].dims) for name in found)
+
+    def _is_trained(self, name: str, node: Any) -> bool:
+        """Whether a stored tensor is a parameter: no buffer, no constant of a formula (a clip's
+        bounds, a slope), no scale or shift of a norm that has none.
+        """
+        tensor = self.weights[name]
+        if tensor.data_type not in _NUMBERS or name.removesuffix("_quantized") in self.buffers:
+            return False
+        if node.op_type == "PRelu" or not _MADE.fullmatch(name.removesuffix("_quantized")):
+            return True
+        if math.prod(tensor.dims) == 1:
+            return False
+        return "Normalization" not in node.op_type or len(np.unique(to_array(tensor))) > 1
+
+    @cached_property
+    def buffers(self) -> frozenset[str]:
+        """Names of tensors that are buffers of the model, as far as the file says."""
+        told = {prop.key: prop.value for prop in self.model.metadata_props}
+        return frozenset(told.get(BUFFERS, "").split("\n"))
 
     def memory(self) -> tuple[float | None, str]:
         """Peak bytes of living activations, or None; and a remark."""
@@ -156,12 +188,35 @@ class OnnxFile:
         Raises:
             FileFormatError: they cannot be inferred.
         """
-        try:
-            return self.shapes[name]
-        except KeyError:
+        found = self.shapes.get(name) or self._executed.get(name)
+        if found is None and name not in self.shapes:
             raise FileFormatError(
-                f"the shape of '{name}' in '{self.path.name}' cannot be inferred"
-            ) from None
+                f"expected a file whose sizes can be inferred, got '{self.path.name}', in which "
+                f"that of '{name}' cannot"
+            )
+        return found or ()
+
+    @cached_property
+    def _executed(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all values as seen when one sample passes: where nothing else tells them."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._inferred)
+        names = list(dict.fromkeys(n for node in model.graph.node for n in node.output if n))
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        try:
+            session = open_session(model.SerializeToString())
+            inputs = {
+                one.name: np.zeros(
+                    one.shape, helper.tensor_dtype_to_np_dtype(self._types[one.name])
+                )
+                for one in session.get_inputs()
+            }
+            values = session.run(names, inputs)
+        except Exception as error:
+            LOG.info("%s: sizes cannot be seen either: %s", self.path.name, error)
+            return {}
+        return {name: tuple(np.shape(value)) for name, value in zip(names, values, strict=True)}
 
     def node_macs(self, node: Any) -> int:
         """Multiply-adds of one node.
@@ -178,6 +233,14 @@ class OnnxFile:
             return math.prod(self.shape_of(node.output[0])) * self.shape_of(node.input[0])[axis]
         if node.op_type in _PRODUCTS:
             return math.prod(self.shape_of(node.output[0])) * self.shape_of(node.input[0])[-1]
+        if node.op_type in _CELLS:
+            steps, batch, _ = self.shape_of(node.input[0])
+            return steps * batch * sum(math.prod(self.shape_of(n)) for n in node.input[1:3])
+        if node.op_type in _UNKNOWN or node.domain not in _DOMAINS:
+            raise FileFormatError(
+                f"expected operators whose MACs are known, got '{node.op_type}' in "
+                f"'{self.path.name}'; limit params or size instead of macs"
+            )
         if node.op_type == "Einsum":
             return math.prod(self._letters(node).values())
         return 0

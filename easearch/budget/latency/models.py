@@ -18,7 +18,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from easearch.budget.latency.kernels import folded, kernels
 from easearch.budget.latency.quantized import quantized, quantized_item
 from easearch.errors import DeviceError
-from easearch.graph import Graph, Layer, Shape
+from easearch.graph import Graph, Shape
 from easearch.tracing import KINDS, Op
 from easearch.tracing.walk import INPUT, OPAQUE
 
@@ -84,21 +84,34 @@ def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
 
 
 def refuse_opaque(graph: Graph) -> None:
-    """Raise where a layer is opaque: its time would be missing from every sum.
+    """Raise where no operators of a layer are known: its time would be missing from every sum.
 
     Raises:
         DeviceError: says which layer, and why it is opaque.
     """
-    for layer in graph.layers:
-        if layer.kind == OPAQUE:
-            raise DeviceError(
-                f"the latency of '{layer.name}' cannot be measured: {_reason(graph, layer)}; "
-                "replace the layer by kinds that easearch knows, or limit macs, params or memory"
-            )
+    for name in without_operators(graph):
+        raise DeviceError(
+            f"the latency of '{name}' cannot be measured: {reason(graph, name)}; "
+            "replace the layer by kinds that easearch knows, or limit params or size"
+        )
 
 
-def _reason(graph: Graph, layer: Layer) -> str:
-    reasons = [graph.groups[name].frozen for name in layer.groups]
+def without_operators(graph: Graph) -> tuple[str, ...]:
+    """The layers that cannot be written down as ONNX operators."""
+    return tuple(
+        layer.name
+        for layer in graph.layers
+        if layer.kind != INPUT
+        and (layer.kind == OPAQUE or not KINDS[layer.kind].ops(graph.shape(layer.name)))
+    )
+
+
+def reason(graph: Graph, name: str) -> str:
+    """Why nothing is known of what a layer does."""
+    layer = graph.by_name[name]
+    if layer.kind != OPAQUE:
+        return f"no operators are known of the kind '{layer.kind}'"
+    reasons = [graph.groups[group].frozen for group in layer.groups]
     known = [reason for reason in reasons if reason and "cannot follow" in reason]
     return known[0] if known else "easearch cannot follow it"
 

@@ -15,7 +15,6 @@ from easearch.budget.latency.calibration import REACH, structure
 from easearch.budget.latency.joules import BOOK, Coefficients, fitted, of_profile
 from easearch.budget.latency.models import refuse_opaque
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.meters.params import Params
 from easearch.budget.traffic import item_traffic, moving
 from easearch.errors import DeviceError, FileFormatError
 from easearch.graph import Graph, Shape
@@ -106,10 +105,6 @@ class Energy(LayerMeter):
         """What an inference of any size takes."""
         self._shown = graph
         return self.coefficients(graph).uj_each
-
-    def uncounted(self, graph: Graph) -> tuple[str, ...]:
-        """Opaque layers, and those behind them whose channels nobody knows."""
-        return Params().uncounted(graph)
 
     def interval(self, graph: Graph) -> float | None:
         """As the fit has it; a model of another chip has none."""

@@ -15,7 +15,7 @@ from easearch.budget.latency.calibration import (
     paid,
     structure,
 )
-from easearch.budget.latency.models import refuse_opaque, whole_model
+from easearch.budget.latency.models import refuse_opaque, whole_model, without_operators
 from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.latency.wholes import kept
@@ -111,8 +111,8 @@ class Latency(LayerMeter):
         return self.calibration(graph).note
 
     def uncounted(self, graph: Graph) -> tuple[str, ...]:
-        """None: a network with an opaque layer is refused."""
-        return ()
+        """Layers without known operators; `cost` refuses a network with any."""
+        return without_operators(graph)
 
     def whole(self, graph: Graph, rounds: int = 20) -> tuple[float, float]:
         """The whole graph, executed once and for all in a quiet moment: milliseconds, and how far

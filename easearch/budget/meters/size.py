@@ -13,7 +13,6 @@ from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.kernels import MATRIX_KINDS, kernels, shapes_of
 from easearch.budget.latency.quantized import OPERATORS
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.meters.params import Params
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS
@@ -46,8 +45,9 @@ class Size(LayerMeter):
     norms stay fp32.
 
     A convolution that is called twice keeps its weight to itself: no norm is folded into it.
-    Scalars (the bounds of a clip, the scale of a map), shapes and factors of a resize are not
-    counted. The file of an attention with a mask, or of shifted windows, holds constants besides.
+    Layers that easearch does not know store all their tensors in float32. Scalars (the bounds of a
+    clip, the scale of a map), shapes and factors of a resize are not counted. The file of an
+    attention with a mask, or of shifted windows, holds constants besides.
     """
 
     name = "size"
@@ -59,8 +59,7 @@ class Size(LayerMeter):
 
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
         """One moment: every item that stores numbers. A tensor is the first holder's."""
-        unknown = set(self.uncounted(graph))
-        items = [item for item in stored_items(graph) if not unknown & set(item)]
+        items = stored_items(graph)
         return (tuple(item for item in items if self.stored(shapes_of(graph, item))),)
 
     def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
@@ -73,16 +72,16 @@ class Size(LayerMeter):
         if head.kind not in MATRIX_KINDS:
             return sum(map(self._plain, item))
         norms = [shape for shape in rest if shape.kind == "batch_norm"]
-        biases = head.out_channels if head["bias"] and "bias" not in head.shared else 0
-        weights = Params().count(head) - biases
+        biases = head.numbers(trained=False, role="bias")
+        weights = head.numbers(trained=False) - biases
         if norms and not head["bias"]:
             biases = head.out_channels
         others = sum(self._plain(shape) for shape in rest if shape not in norms)
         return others + self._matrix(head, weights, biases)
 
     def uncounted(self, graph: Graph) -> tuple[str, ...]:
-        """Opaque layers, and those behind them whose channels nobody knows."""
-        return Params().uncounted(graph)
+        """None: of an opaque layer's tensors nothing but their number matters."""
+        return ()
 
     def on_file(self, file: OnnxFile) -> Reading:
         """Bytes of the file's stored tensors."""
@@ -102,7 +101,7 @@ class Size(LayerMeter):
     def _plain(self, shape: Shape) -> int:
         """Bytes of a layer that takes no norm in."""
         numbers = _numbers(shape)
-        if self.precision == "fp32" or not numbers:
+        if self.precision == "fp32" or not numbers or shape.kind not in KINDS:
             return BYTES * numbers
         ops = [op for op in KINDS[shape.kind].ops(shape) if op.weights]
         exact = sum(sum(map(math.prod, op.weights)) for op in ops if op.type not in OPERATORS)
@@ -135,4 +134,4 @@ def _numbers(shape: Shape) -> int:
     """Numbers of a layer that nothing is folded into; a norm stores what its operator reads."""
     if shape.kind.endswith("_norm") and not shape.shared:
         return sum(math.prod(size) for op in KINDS[shape.kind].ops(shape) for size in op.weights)
-    return Params().count(shape)
+    return shape.numbers(trained=False)

@@ -20,6 +20,7 @@ from easearch.tracing.kinds.permute import Permute
 from easearch.tracing.kinds.pooling import AdaptivePool, GlobalPool, Pool
 from easearch.tracing.kinds.prelu import PReLU
 from easearch.tracing.kinds.product import Product
+from easearch.tracing.kinds.recurrent import Recurrent
 from easearch.tracing.kinds.reduce import Reduce
 from easearch.tracing.kinds.resample import Resample
 from easearch.tracing.kinds.reshape import Flatten, Reshape
@@ -55,6 +56,7 @@ for _kind in (
     Softmax(),
     DotProductAttention(),
     MultiheadAttention(),
+    Recurrent(),
     Product(),
     Add(),
     Mul(),

@@ -28,8 +28,9 @@ class Constant(Kind):
         return Through(reads=(), in_axis=1, axis=None, writes=())
 
     def tensors(self, call: Call) -> tuple[Held, ...]:
-        """The parameters."""
-        return tuple(Held(role=f"from {path}", path=path) for path, _ in _sizes(call))
+        """The parameters, and the buffers that are given."""
+        paths = [p.path for p in call.parameters] + [path for path, _ in _sizes(call)]
+        return tuple(Held(role=f"from {path}", path=path) for path in dict.fromkeys(paths))
 
     def options(self, call: Call) -> dict[str, Any]:
         """Numbers of every parameter, by its role."""
