@@ -78,7 +78,7 @@ def _inside(value: Structure) -> dict[Any, Any] | None:
         return dict(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return dict(zip(value._fields, value, strict=True))
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not isinstance(value, torch.Size):
         return dict(enumerate(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}

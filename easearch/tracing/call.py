@@ -64,6 +64,8 @@ class Call:
     out_shape: tuple[int, ...]
     piece: int | None = None
     first: bool = True
+    batch: int = 2
+    """How many samples the network was traced with."""
 
     @property
     def values(self) -> tuple[Value, ...]:

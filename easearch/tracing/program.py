@@ -7,71 +7,75 @@ function with that module's weight), `features.3.add` for an operation in a modu
 
 from __future__ import annotations
 
-import logging
 import operator
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch._subclasses import FakeTensorMode
 
-from easearch.errors import GraphError
+from easearch.errors import GraphError, reason_of
+from easearch.structures import Structure
+from easearch.tracing.flat import Flat
+from easearch.tracing.recording import of_two, quiet
 
 
-def program(model: nn.Module, inputs: tuple[Any, ...] | None = None) -> fx.GraphModule:
-    """The model as torch.fx sees it, or torch.export where fx cannot follow and inputs are given;
-    shares the model's parameters. Traced in evaluation mode.
+def program(model: nn.Module, inputs: Structure | None = None) -> fx.GraphModule:
+    """The model as torch.fx sees it, or torch.export where fx cannot follow; shares the model's
+    parameters. Traced in evaluation mode.
+
+    With inputs, `fx.Interpreter(program(model, inputs)).run(others)` takes others of the same
+    structure and gives what the model gives. Without, only torch.fx is asked, and the program takes
+    all arguments of the forward pass.
 
     Raises:
-        GraphError: the forward pass depends on the data in a way that neither can follow.
+        GraphError: the model does not take the inputs, or its forward pass depends on the data in a
+            way that neither can follow.
     """
     with evaluating(model):
+        flat = None if inputs is None else Flat(model, inputs)
         try:
-            return fx.symbolic_trace(model)
+            return fx.symbolic_trace(model) if flat is None else flat.symbolic()
         except Exception as error:
-            if inputs is None:
+            if flat is None:
                 raise GraphError(_refused(model, error)) from error
-            return _exported(model, inputs, error)
+            return _exported(model, flat, inputs, error)
 
 
-def _exported(model: nn.Module, inputs: tuple[Any, ...], reason: Exception) -> fx.GraphModule:
-    batch = {0: torch.export.Dim.AUTO}
-    free = tuple(batch if isinstance(x, torch.Tensor) and x.dim() else None for x in inputs)
+def _exported(model: nn.Module, flat: Flat, inputs: Structure, reason: Exception) -> fx.GraphModule:
+    two = of_two(inputs)
     try:
-        with warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")
-            exported = torch.export.export(model, inputs, dynamic_shapes=free, strict=False)
-            found = exported.module(check_guards=False)
+        try:
+            found = _by_export(flat, two)
+        except Exception:  # it may accept its own batch alone
+            if two is inputs:
+                raise
+            found = _by_export(flat, inputs)
     except Exception as error:
-        raise GraphError(
-            f"{_refused(model, reason)}. torch.export cannot either: {_first_line(error)}"
-        ) from error
+        raise GraphError(_refused(model, reason, error)) from error
+    return flat.structured(found)
+
+
+def _by_export(flat: Flat, inputs: Structure) -> fx.GraphModule:
+    values = flat.inputs.of(inputs)
+    free = tuple({0: torch.export.Dim.AUTO} if value.dim() else None for value in values)
+    with quiet():
+        exported = torch.export.export(flat.module, values, dynamic_shapes=free, strict=False)
+        found = exported.module(check_guards=False)
     assert isinstance(found, fx.GraphModule)
     return found
 
 
-def _refused(model: nn.Module, error: Exception) -> str:
+def _refused(model: nn.Module, fx_says: Exception, export_says: Exception | None = None) -> str:
+    if isinstance(fx_says, GraphError) and export_says is None:
+        return str(fx_says)
+    also = "" if export_says is None else f"; torch.export: {reason_of(export_says)}"
     return (
-        f"torch.fx cannot trace {type(model).__name__}: {_first_line(error)}. Expected a forward "
-        "pass without Python decisions on tensor values; move such code into a module of its own"
+        "expected a forward pass without Python decisions on tensor values, got "
+        f"{type(model).__name__}, which cannot be traced (torch.fx: {reason_of(fx_says)}{also}); "
+        "move such code into a module of its own"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)
 
 
 def layer_names(traced: fx.GraphModule) -> dict[fx.Node, str]:
@@ -195,62 +199,3 @@ def _mode(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def of_two(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The inputs with a batch of two, whatever it was: the same graph for any; one sample would be
-    squeezed away by some networks.
-    """
-    sizes = {x.shape[0] if x.dim() else 0 for x in inputs if isinstance(x, torch.Tensor)}
-    if len(sizes) != 1 or 0 in sizes:
-        return inputs
-    return tuple(
-        x[:1].expand(2, *x.shape[1:]).contiguous() if isinstance(x, torch.Tensor) else x
-        for x in inputs
-    )
-
-
-def recorded(traced: fx.GraphModule, inputs: tuple[Any, ...]) -> dict[fx.Node, Any]:
-    """What every node gives: tensors as meta tensors, numbers and tuples as they are.
-
-    Without computing anything where that is possible.
-    """
-    try:
-        return imagined(traced, inputs)
-    except Exception:  # the values decide on something: so they are needed
-        recorder = Recorder(traced)
-        with torch.no_grad():
-            recorder.run(*inputs)
-        return recorder.seen
-
-
-def imagined(traced: fx.GraphModule, inputs: tuple[Any, ...]) -> dict[fx.Node, Any]:
-    """The same on tensors that have a form alone: nothing is computed, nothing changed."""
-    recorder = Recorder(traced)
-    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as form:
-        recorder.run(*(form.from_tensor(x) if isinstance(x, torch.Tensor) else x for x in inputs))
-    return recorder.seen
-
-
-class Recorder(fx.Interpreter):
-    """Runs a program and remembers of every value its shape, and whether it is a float tensor;
-    of numbers and tuples, themselves.
-    """
-
-    def __init__(self, traced: fx.GraphModule) -> None:
-        super().__init__(traced, garbage_collect_values=True)
-        self.seen: dict[fx.Node, Any] = {}
-
-    def run_node(self, n: fx.Node) -> object:
-        """Run one node and note what it gave."""
-        result: object = super().run_node(n)
-        self.seen[n] = _remembered(result)
-        return result
-
-
-def _remembered(result: object) -> Any:
-    if isinstance(result, torch.Tensor):
-        return torch.empty(result.shape, dtype=result.dtype, device="meta")
-    if isinstance(result, tuple | list):
-        return tuple(_remembered(item) for item in result)
-    return result

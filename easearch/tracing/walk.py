@@ -7,29 +7,30 @@ touches, with the reason: never skipped.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, fx, nn
 
-from easearch.errors import GraphError
+from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
+from easearch.structures import Structure
 from easearch.tracing.call import Call, Derived, Value, found
+from easearch.tracing.flat import Flat, described
 from easearch.tracing.grouping import grouped
 from easearch.tracing.kind import Kind
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.nodes import Calls, asks_for_form, in_place, several
 from easearch.tracing.program import (
     evaluating,
-    imagined,
     layer_names,
-    of_two,
     program,
-    recorded,
     returning,
     training,
 )
+from easearch.tracing.recording import imagined, of_two, recorded
 from easearch.tracing.registry import KINDS, kind_of
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
@@ -39,26 +40,20 @@ OPAQUE = "opaque"
 INPUT = "input"
 
 
-def trace(model: nn.Module, sample: Tensor | tuple[Any, ...]) -> Graph:
+def trace(model: nn.Module, sample: Structure) -> Graph:
     """The model's graph, for inputs of the sample's size.
 
     Args:
         model: any `nn.Module` that torch.fx or torch.export can trace; it is left as it was.
-        sample: a tensor (N, C, ...) or a tuple of inputs.
+        sample: an input as the model takes it: a tensor (N, C, ...), a tuple or list of positional
+            ones, or a mapping of named ones; tensors in nested structures too. The batch size
+            counts where the model accepts no other.
 
     Raises:
         GraphError: the model cannot be traced, or does not run on the sample.
     """
-    inputs = of_two(sample if isinstance(sample, tuple) else (sample,))
-    traced = program(model, inputs)
-    with evaluating(model):
-        try:
-            seen = recorded(traced, inputs)
-        except Exception as error:
-            shapes = [tuple(x.shape) for x in inputs if isinstance(x, Tensor)]
-            raise GraphError(
-                f"the model does not run on a sample of shape {shapes}: {error}"
-            ) from error
+    traced = program(model, sample)
+    inputs, seen = _seen(model, traced, sample)
     graph = _walked(model, traced, seen)
     if unmet(model, traced):
         graph = held(graph, _of_training(model, inputs))
@@ -71,11 +66,29 @@ def _unused(model: nn.Module, graph: Graph) -> tuple[tuple[str, int], ...]:
     return tuple((path, p.numel()) for path, p in model.named_parameters() if path not in found)
 
 
-def _of_training(model: nn.Module, inputs: tuple[Any, ...]) -> Graph | None:
+def _seen(
+    model: nn.Module, traced: fx.GraphModule, sample: Structure
+) -> tuple[Structure, dict[fx.Node, Any]]:
+    """Inputs on which the program runs, of two samples where it can be, and what its nodes give."""
+    two = of_two(sample)
+    with evaluating(model):
+        if two is not sample:
+            with contextlib.suppress(Exception):  # it may accept its own batch alone
+                return two, recorded(traced, two)
+        try:
+            return sample, recorded(traced, sample)
+        except Exception as error:
+            raise GraphError(
+                f"the model does not run on {described(sample)}: {reason_of(error)}; give a sample "
+                "of the size and type that the model was made for"
+            ) from error
+
+
+def _of_training(model: nn.Module, inputs: Structure) -> Graph | None:
     """The graph of the training pass; None where it cannot be had without running it."""
     try:
         with training(model):
-            traced = fx.symbolic_trace(model)
+            traced = Flat(model, inputs).symbolic()
         # Norms in evaluation mode: the training pass must leave no trace in them.
         with evaluating(model):
             return _walked(model, traced, imagined(traced, inputs))

@@ -10,6 +10,7 @@ from families import FAMILIES, inputs, settled
 from torch import fx, nn
 
 import easearch as ea
+from easearch.tracing.flat import Flat
 
 FEWER = {
     # torch.export knows sizes as numbers only, so that a reshape names them.
@@ -22,11 +23,11 @@ FEWER = {
 
 
 def by_export(model: nn.Module, sample: torch.Tensor, patch: pytest.MonkeyPatch) -> ea.Graph:
-    def refuse(root: Any) -> fx.GraphModule:
+    def refuse(flat: Flat, *_: Any) -> fx.GraphModule:
         raise RuntimeError("not by torch.fx")
 
     with patch.context() as here:
-        here.setattr(fx, "symbolic_trace", refuse)
+        here.setattr(Flat, "symbolic", refuse)
         return ea.trace(model, sample)
 
 

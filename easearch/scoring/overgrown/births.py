@@ -17,8 +17,8 @@ from torch.func import functional_call
 from easearch.errors import ScoringError
 from easearch.roles import Batches
 from easearch.scoring.overgrown.network import Overgrown
-from easearch.scoring.samples.batches import called_with
 from easearch.scoring.samples.shards import together
+from easearch.structures import arguments
 
 
 class _Norm:
@@ -68,7 +68,7 @@ def measured(over: Overgrown, numbers: Tensor, batches: Batches) -> Tensor:
             for module, norm in norms.items():
                 stack.enter_context(module.register_forward_pre_hook(norm.see))
             for inputs, _ in batches:
-                functional_call(over.model, tensors, called_with(inputs))
+                functional_call(over.model, tensors, *arguments(inputs))
         return [norm.sums for norm in norms.values()]
 
     result = numbers.clone()

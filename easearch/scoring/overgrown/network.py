@@ -23,8 +23,8 @@ from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.moves import Move
 from easearch.roles import Loss
-from easearch.scoring.samples.batches import called_with
 from easearch.scoring.samples.capture import checked_loss
+from easearch.structures import arguments
 
 Carrying = Callable[[Tensor], Sequence[Move]]
 """Numbers (n,) -> the same moves with these numbers in them, each as it is or times a constant."""
@@ -98,7 +98,7 @@ class Overgrown:
         tensors = self.tensors(numbers)
         leaves = {k: t.requires_grad_() for k, t in tensors.items() if k in self._learned}
         with torch.enable_grad():
-            outputs = functional_call(self.model, tensors, called_with(inputs))
+            outputs = functional_call(self.model, tensors, *arguments(inputs))
             mean = loss(outputs, targets)
             advice = "check the inputs, or score with a smaller step"
             checked_loss(mean, f"with all candidates in the network; {advice}")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
 from easearch.scoring.samples import shards
+from easearch.structures import Structure, call
 
 MICRO = 64
 """Samples that are worked on at once: their values stay in the caches (docs/methods.md, 5)."""
@@ -159,9 +160,9 @@ def in_micro(batches: Batches, model: nn.Module, loss: Loss) -> Batches:
     micro = Micro(batches)
     try:
         with torch.no_grad():
-            whole = float(loss(model(*called_with(inputs)), targets))
+            whole = float(loss(call(model, inputs), targets))
             cut = sum(
-                float(loss(model(*called_with(x)), y)) * samples_in(x, y)
+                float(loss(call(model, x), y)) * samples_in(x, y)
                 for x, y in micro.of(inputs, targets)
             )
     except (RuntimeError, ValueError, IndexError, TypeError):
@@ -171,14 +172,9 @@ def in_micro(batches: Batches, model: nn.Module, loss: Loss) -> Batches:
     return micro if same else batches
 
 
-def first_inputs(batches: Batches) -> tuple[Any, ...]:
-    """The first batch's inputs, as the model is called with them."""
-    return called_with(checked(batches)[0][0])
-
-
-def called_with(inputs: Any) -> tuple[Any, ...]:
-    """A batch's inputs, as the model is called with them."""
-    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+def first_inputs(batches: Batches) -> Structure:
+    """The first batch's inputs."""
+    return checked(batches)[0][0]
 
 
 def samples_in(inputs: Any, targets: Any) -> int:

@@ -86,7 +86,7 @@ class Capturer(fx.Interpreter):
         self._seen, self._folded = {}, active(self.wires, self._folds)
         samples = samples_in(inputs, targets)
         with torch.enable_grad():
-            outputs = self.run(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
+            outputs = self.run(inputs)
             mean = loss(outputs, targets)
             value = checked_loss(mean, "lower the rate or check the inputs, then score")
             edges = [edge for edge in self._seen if edge in self._differentiated]

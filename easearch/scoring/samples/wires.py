@@ -18,8 +18,9 @@ from torch.func import functional_call
 
 from easearch.errors import ScoringError
 from easearch.graph import Layer
+from easearch.structures import Structure
 from easearch.tracing.nodes import asks_for_form
-from easearch.tracing.program import canonical, layer_names, of_two, program
+from easearch.tracing.program import canonical, layer_names, program
 
 ASSIGNING: Mapping[Any, Callable[..., Any]] = {
     operator.iadd: operator.add,
@@ -32,10 +33,10 @@ ASSIGNING: Mapping[Any, Callable[..., Any]] = {
 class Wires:
     """The program of a model, its nodes by the names of the layers, and its tensors by path."""
 
-    def __init__(self, model: nn.Module, inputs: tuple[Any, ...] | None = None) -> None:
+    def __init__(self, model: nn.Module, inputs: Structure | None = None) -> None:
         """`inputs`, of one batch, are what torch.export needs where torch.fx cannot follow."""
         self.model = model
-        self.traced = program(model, None if inputs is None else of_two(inputs))
+        self.traced = program(model, inputs)
         self.names = layer_names(self.traced)
         self.nodes = {name: node for node, name in self.names.items()}
         self.canonical = canonical(model)

@@ -47,12 +47,12 @@ class DotProductAttention(Kind):
         """Positions that ask and that are asked, the width of a head, and that of its values."""
         query, key, value = (one.shape for one in call.values[:3])
         return {
-            "heads": math.prod(one_sample(query)[:-2]),
+            "heads": math.prod(one_sample(query, call.batch)[:-2]),
             "queries": query[-2],
             "sources": key[-2],
             "width": query[-1],
             "value_width": value[-1],
-            "operands": tuple(one_sample(size) for size in (query, key, value)),
+            "operands": tuple(one_sample(size, call.batch) for size in (query, key, value)),
         }
 
     def macs(self, shape: Shape) -> int:
@@ -120,7 +120,9 @@ class MultiheadAttention(Kind):
             "heads": module.num_heads,
             "batch_first": module.batch_first,
             "params": sum(one.numel() for one in module.parameters()),
-            "operands": tuple(one_sample(one.shape, 1 - place) for one in call.values[:3]),
+            "operands": tuple(
+                one_sample(one.shape, call.batch, 1 - place) for one in call.values[:3]
+            ),
         }
 
     def macs(self, shape: Shape) -> int:

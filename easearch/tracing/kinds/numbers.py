@@ -26,6 +26,6 @@ def axes(given: Any, dims: int) -> tuple[int, ...]:
     return tuple(sorted(int(axis) % dims for axis in several))
 
 
-def one_sample(shape: tuple[int, ...], axis: int = 0) -> tuple[int, ...]:
-    """The sizes of one sample: a trace has two, and heads may have been folded into them."""
-    return (*shape[:axis], max(1, shape[axis] // 2), *shape[axis + 1 :])
+def one_sample(shape: tuple[int, ...], batch: int, axis: int = 0) -> tuple[int, ...]:
+    """The sizes of one sample of a batch; heads may have been folded into it."""
+    return (*shape[:axis], max(1, shape[axis] // max(1, batch)), *shape[axis + 1 :])

@@ -61,13 +61,13 @@ class Product(Kind):
         operands = _operands(call)
         sizes = tuple(one.shape for one in operands)
         options: dict[str, Any] = {
-            "operands": tuple(one_sample(size) for size in sizes),
+            "operands": tuple(one_sample(size, call.batch) for size in sizes),
             "inner": sizes[0][-1],
         }
         if call.target in _EINSUM:
             equation = _equation(call)
             options |= {"equation": equation, "inner": _summed(equation, sizes)}
-        options["folded"] = one_sample(call.out_shape)[0] if call.out_shape else 1
+        options["folded"] = one_sample(call.out_shape, call.batch)[0] if call.out_shape else 1
         own = sum(math.prod(one.shape) for one in call.parameters)
         return {**options, "own": own} if own else options
 
