@@ -10,12 +10,6 @@ from torch import Tensor, fx, nn
 from easearch.tracing.call import Call, Derived, Parameter, Value
 from easearch.tracing.program import caller, canonical, picked
 
-SHAPE_QUERIES = frozenset(
-    ("size", "dim", "numel", "ndimension", "is_floating_point", "get_device", "element_size")
-)
-"""Methods that read a tensor's form alone."""
-FORM = frozenset(("shape", "ndim", "device", "dtype", "is_cuda", "requires_grad"))
-"""Attributes that tell a tensor's form alone."""
 RESULTS = {"values": 0, "indices": 1}
 """Attributes by which the results of `max` and its like are taken."""
 
@@ -108,25 +102,3 @@ def several(seen: Any) -> bool:
 
 def _leaves(seen: Any) -> int:
     return sum(map(_leaves, seen)) if isinstance(seen, tuple | list) else 1
-
-
-def asks_for_form(node: fx.Node) -> bool:
-    """Whether a node asks for a tensor's form alone, which no channel passes."""
-    if node.op == "call_method":
-        return str(node.target) in SHAPE_QUERIES
-    if node.target is getattr:
-        return node.args[1] in FORM
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and ("sym_" in schema.name or "assert" in schema.name)
-
-
-def in_place(node: fx.Node) -> bool:
-    """Whether a call changes its first argument."""
-    if node.op == "call_module":
-        return False
-    target: Any = node.target
-    schema = getattr(target, "_schema", None)
-    if schema is not None:
-        return bool(schema.is_mutable)
-    name = target if isinstance(target, str) else getattr(target, "__name__", "")
-    return name.endswith("_") and not name.endswith("__")

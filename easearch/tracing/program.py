@@ -18,7 +18,11 @@ from torch import fx, nn
 from easearch.errors import GraphError, reason_of
 from easearch.structures import Structure
 from easearch.tracing.flat import Flat
-from easearch.tracing.recording import of_two, quiet
+from easearch.tracing.functional import functional
+from easearch.tracing.in_place import Written
+from easearch.tracing.recording import of_two, quiet, recorded
+from easearch.tracing.unpacking import packs, unpacked
+from easearch.tracing.untouched import untouched
 
 
 def program(model: nn.Module, inputs: Structure | None = None) -> fx.GraphModule:
@@ -36,22 +40,64 @@ def program(model: nn.Module, inputs: Structure | None = None) -> fx.GraphModule
     with evaluating(model):
         flat = None if inputs is None else Flat(model, inputs)
         try:
-            return fx.symbolic_trace(model) if flat is None else flat.symbolic()
+            traced = symbolic(model, flat)
         except Exception as error:
             if flat is None:
                 raise GraphError(_refused(model, error)) from error
-            return _exported(model, flat, inputs, error)
+            traced = functional(_exported(model, flat, inputs, error))
+        if inputs is not None and packs(traced):
+            unpacked(traced, _recorded(traced, inputs))
+        return traced
+
+
+def _recorded(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
+    try:
+        return recorded(traced, of_two(inputs))
+    except Exception:  # it may accept its own batch alone
+        return recorded(traced, inputs)
+
+
+class Noting(fx.Tracer):
+    """Notes writes in place."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """A proxy that notes them."""
+        return Written(node, self)
+
+
+class NotingBuffers(Noting):
+    """Arithmetic on buffers is part of the program too."""
+
+    proxy_buffer_attributes = True
+
+
+def symbolic(model: nn.Module, flat: Flat | None) -> fx.GraphModule:
+    """The model as torch.fx sees it in its present mode, without writes in place."""
+    try:
+        return functional(_symbolic(model, flat, NotingBuffers))
+    except Exception:  # Python decides on what a buffer holds
+        return functional(_symbolic(model, flat, Noting))
+
+
+def _symbolic(model: nn.Module, flat: Flat | None, tracer: type[fx.Tracer]) -> fx.GraphModule:
+    with untouched(model):
+        if flat is not None:
+            return flat.symbolic(tracer)
+        made = tracer()
+        graph = made.trace(model)
+        return fx.GraphModule(made.root, graph, type(model).__name__)
 
 
 def _exported(model: nn.Module, flat: Flat, inputs: Structure, reason: Exception) -> fx.GraphModule:
     two = of_two(inputs)
     try:
-        try:
-            found = _by_export(flat, two)
-        except Exception:  # it may accept its own batch alone
-            if two is inputs:
-                raise
-            found = _by_export(flat, inputs)
+        with untouched(model):
+            try:
+                found = _by_export(flat, two)
+            except Exception:  # it may accept its own batch alone
+                if two is inputs:
+                    raise
+                found = _by_export(flat, inputs)
     except Exception as error:
         raise GraphError(_refused(model, reason, error)) from error
     return flat.structured(found)

@@ -20,14 +20,16 @@ from easearch.structures import Structure
 from easearch.tracing.call import Call, Derived, Value, found
 from easearch.tracing.flat import Flat, described
 from easearch.tracing.grouping import grouped
+from easearch.tracing.in_place import asks_for_form
 from easearch.tracing.kind import Kind
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.nodes import Calls, asks_for_form, in_place, several
+from easearch.tracing.nodes import Calls, several
 from easearch.tracing.program import (
     evaluating,
     layer_names,
     program,
     returning,
+    symbolic,
     training,
 )
 from easearch.tracing.recording import imagined, of_two, recorded
@@ -88,7 +90,7 @@ def _of_training(model: nn.Module, inputs: Structure) -> Graph | None:
     """The graph of the training pass; None where it cannot be had without running it."""
     try:
         with training(model):
-            traced = Flat(model, inputs).symbolic()
+            traced = symbolic(model, Flat(model, inputs))
         # Norms in evaluation mode: the training pass must leave no trace in them.
         with evaluating(model):
             return _walked(model, traced, imagined(traced, inputs))
@@ -131,17 +133,14 @@ class _Walk:
                 self.layouts.freeze(value.layout, "its channels are the network's output")
         elif node.op == "get_attr" or several(seen):
             return
-        elif not node.users and in_place(node):
-            self._freeze(node, ", which changes it where it lies")
         elif isinstance(seen, Tensor) and node.users:
             self._layer(node)
         elif node.users and not asks_for_form(node):
             self._freeze(node)
 
-    def _freeze(self, node: fx.Node, how: str = "") -> None:
+    def _freeze(self, node: fx.Node) -> None:
         for value in self._calls.operands(node):
-            reason = f"it is used by {self._calls.describe(node)}{how}"
-            self.layouts.freeze(value.layout, reason)
+            self.layouts.freeze(value.layout, f"it is used by {self._calls.describe(node)}")
 
     def _input(self, node: fx.Node, seen: Any) -> None:
         if not isinstance(seen, Tensor):

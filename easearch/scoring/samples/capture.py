@@ -21,7 +21,7 @@ from easearch.roles import Loss
 from easearch.scoring.samples.batches import samples_in
 from easearch.scoring.samples.folding import Folded, active, folds
 from easearch.scoring.samples.wires import Wires
-from easearch.tracing.nodes import asks_for_form
+from easearch.tracing.in_place import asks_for_form
 
 Edge = tuple[str, str]
 """(source layer, consumer); an empty consumer means the source's output, for all its consumers

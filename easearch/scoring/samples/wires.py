@@ -7,27 +7,16 @@ layer. They are run again from the values of the batch at hand.
 
 from __future__ import annotations
 
-import inspect
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from easearch.errors import ScoringError
 from easearch.graph import Layer
 from easearch.structures import Structure
-from easearch.tracing.nodes import asks_for_form
 from easearch.tracing.program import canonical, layer_names, program
-
-ASSIGNING: Mapping[Any, Callable[..., Any]] = {
-    operator.iadd: operator.add,
-    operator.isub: operator.sub,
-    operator.imul: operator.mul,
-    operator.itruediv: operator.truediv,
-}
 
 
 class Wires:
@@ -41,7 +30,6 @@ class Wires:
         self.nodes = {name: node for node, name in self.names.items()}
         self.canonical = canonical(model)
         self._tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        _never_in_place(self.traced)
 
     def node(self, layer: Layer) -> fx.Node:
         """The node of a layer.
@@ -92,85 +80,3 @@ class Wires:
 
 def _tensors(module: nn.Module) -> list[str]:
     return [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
-
-
-def _never_in_place(traced: fx.GraphModule) -> None:
-    """Every call gives a new value; whoever takes the overwritten one later takes the new one."""
-    later: dict[fx.Node, fx.Node] = {}
-    for node in traced.graph.nodes:
-        node.args = fx.node.map_arg(node.args, lambda n: _last(n, later))
-        node.kwargs = fx.node.map_arg(node.kwargs, lambda n: _last(n, later))
-        if node.op in ("placeholder", "get_attr", "output") or not _made_new(node, traced):
-            continue
-        base = node.args[0] if node.args else None
-        if isinstance(base, fx.Node) and base.op != "get_attr" and not _number(base):
-            later[base] = node
-
-
-def _number(node: fx.Node) -> bool:
-    """Whether a node's value follows from sizes: counting it up overwrites nothing."""
-    if asks_for_form(node):
-        return True
-    sources = node.all_input_nodes
-    return bool(sources) and all(map(_number, sources))
-
-
-def _last(node: fx.Node, later: Mapping[fx.Node, fx.Node]) -> fx.Node:
-    while node in later:
-        node = later[node]
-    return node
-
-
-def _made_new(node: fx.Node, traced: fx.GraphModule) -> bool:
-    """Make a call that overwrites its first argument one that does not; whether it was one."""
-    if node.op == "call_module":
-        module = traced.get_submodule(str(node.target))
-        return getattr(module, "inplace", False) is True
-    found = _method(str(node.target)) if node.op == "call_method" else _function(node)
-    if found is not None:
-        node.target = found
-        return True
-    return _flag_lowered(node)
-
-
-def _method(name: str) -> str | None:
-    if not name.endswith("_") or name.endswith("__"):
-        return None
-    return name[:-1] if callable(getattr(Tensor, name[:-1], None)) else None
-
-
-def _function(node: fx.Node) -> Callable[..., Any] | None:
-    target: Any = node.target
-    if target in ASSIGNING:
-        return ASSIGNING[target]
-    name = getattr(target, "__name__", "")
-    if isinstance(target, torch._ops.OpOverload):
-        packet = target._schema.name.split("::")[-1]
-        if not packet.endswith("_") or packet.endswith("__"):
-            return None
-        other = getattr(torch.ops.aten, packet[:-1], None)
-        return getattr(other, target._overloadname, None)
-    if not name.endswith("_") or name.endswith("__"):
-        return None
-    for home in (torch, torch.nn.functional):
-        if getattr(home, name, None) is target:
-            return getattr(home, name[:-1], None)
-    return None
-
-
-def _flag_lowered(node: fx.Node) -> bool:
-    """`inplace=True` made False."""
-    if node.kwargs.get("inplace") is True:
-        node.kwargs = {**node.kwargs, "inplace": False}
-        return True
-    if node.op != "call_function" or not any(arg is True for arg in node.args):
-        return False
-    try:
-        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    if bound.arguments.get("inplace") is not True:
-        return False
-    bound.arguments["inplace"] = False
-    node.args, node.kwargs = bound.args, bound.kwargs
-    return True

@@ -11,7 +11,7 @@ from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 from easearch.scoring.samples.capture import Edge
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.units.rows import Rows
-from easearch.tracing.nodes import asks_for_form
+from easearch.tracing.in_place import asks_for_form
 
 Scope = Literal["unit", "rows", "layer"]
 """How far a channel is followed, and what of it may move: "unit", to its linear readers, over all
