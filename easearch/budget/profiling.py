@@ -113,6 +113,8 @@ def measured(
 def pasted(name: str, path: Path, *, cpu: str | None = None, step: int | None = None) -> Profiled:
     """A device's profile from a CSV of another tool (see `latency.pasted`).
 
+    Rows that the device has already are kept, or replaced by the file's.
+
     Raises:
         DeviceError: the file cannot be understood.
     """
@@ -123,9 +125,11 @@ def pasted(name: str, path: Path, *, cpu: str | None = None, step: int | None = 
     profile = known or Profile(name=name, reach="table", host=host, step=PASTED_STEP)
     if step is not None:
         profile = Profile.of({**profile.model_dump(), "step": step}, name)
-    write_atomic(folder / ROWS, as_csv(rows))
-    device = device_of(_sealed(profile, folder, rows))
-    told = summarized(rows)
+    kept = read_rows(folder / ROWS) if known is not None else {}
+    kept |= {row.item or repr(row.description): row for row in rows}
+    write_atomic(folder / ROWS, as_csv(kept.values()))
+    device = device_of(_sealed(profile, folder, kept.values()))
+    told = summarized(kept.values())
     return Profiled(
         device=device,
         measured=0,

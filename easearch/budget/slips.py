@@ -57,8 +57,8 @@ class Reach:
         try:
             return self.meter.cost(self.graphs[number]).total
         except DeviceError:
-            # Beyond the first growth a device that is known by its table alone may know no more.
-            if number <= 1:
+            # Beyond the network itself a device known by its table alone may know no more.
+            if number == 0:
                 raise
             return max(self._costs)
 

@@ -76,7 +76,7 @@ def profile(
             graphs = [_graph(model, arguments, size, factory) for model in models or ()]
             precisions = _precisions(precision)
             if todo is not None:
-                told = _listed(graphs, precisions[0], reach, step, todo)
+                told = _listed(graphs, precisions, reach, device, step, todo)
             else:
                 link = {
                     "address": ssh,
@@ -165,21 +165,35 @@ def _measured(place: Device, graphs: list[Graph], precisions: list[str], reach: 
 
 
 def _listed(
-    graphs: list[Graph], precision: str, reach: float, step: int | None, folder: Path
+    graphs: list[Graph],
+    precisions: list[str],
+    reach: float,
+    device: str,
+    step: int | None,
+    folder: Path,
 ) -> dict[str, Any]:
-    from easearch.budget.latency.pasted import TODO, write_todo
+    """What a table must hold for the networks, but for the rows that the device has already."""
+    from easearch.budget.devices.profile import profile_folders
+    from easearch.budget.latency.pasted import todo_places, write_todo
     from easearch.budget.latency.reachable import reachable
+    from easearch.budget.latency.table import LatencyTable
     from easearch.budget.profiling import PASTED_STEP
 
-    items = dict.fromkeys(
-        item for graph in graphs for item in reachable(graph, step or PASTED_STEP, reach)
-    )
-    number = write_todo(items, precision, folder)
+    known = device in profile_folders()
+    items = {}
+    for precision in precisions:
+        table = LatencyTable(device, precision=precision) if known else None
+        each = step or (table.step if table is not None else PASTED_STEP)
+        found = dict.fromkeys(item for graph in graphs for item in reachable(graph, each, reach))
+        items[precision] = [item for item in found if table is None or not table.has(item)]
+    number, (_, path) = write_todo(items, folder), todo_places(folder)
+    name = device if known or device != "host" else "NAME"
+    stepped = f" --step {step}" if step is not None else ""
+    told = f"easearch profile --device {name} --csv {path}{stepped}"
     return {
         "models": number,
-        "list": str(folder / TODO),
-        "next": "fill in the column us, then: "
-        f"easearch profile --device NAME --csv {folder / TODO}",
+        "list": str(path),
+        "next": f"fill in the column us, then: {told}" if number else "nothing is missing",
     }
 
 

@@ -9,6 +9,7 @@ sums reached.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -137,7 +138,12 @@ class _Stock:
         items = list(dict.fromkeys(item for moment in moments for item in moment))
         asked = dict.fromkeys(self._family(item) for item in items)
         shapes = {key: self.shapes[key] for family in asked for key in self.families[family]}
-        told = dict(zip(shapes, meter.charges(list(shapes.values())), strict=True))
+        # What has no price, because a device's table ends, is beyond any limit.
+        charged = (
+            2 * bound.limit if math.isinf(price) else price
+            for price in meter.charges(list(shapes.values()))
+        )
+        told = dict(zip(shapes, charged, strict=True))
         prices = {
             family: np.array([told[key] for key in self.families[family]]) for family in asked
         }

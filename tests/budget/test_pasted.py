@@ -63,6 +63,16 @@ def test_other_tools_words_are_understood(tmp_path: Path) -> None:
         ("kind,in,out,size,us\nconf,8,8,4,1\n", "did you mean 'conv'"),
         ("kind,in,out,size,us\nconv,8,8,4 by 4,1\n", "line 2: size: expected a size"),
         ("kind,in,out,size,us,dtype\nconv,8,8,4,1,fp16\n", "line 2: dtype: expected fp32 or int8"),
+        ("kind,in,out,size,us\nconv,0,8,4,1\n", "line 2: in: expected a whole number of 1"),
+        ("kind,in,out,size,us\nconv,8,1.7,4,1\n", "line 2: out: expected a whole number of 1"),
+        ("kind,in,out,size,us\nconv,8,1e300,4,1\n", "line 2: out: expected a whole number of 1"),
+        ("kind,in,out,size,us\nconv,8,8,4x0,1\n", "line 2: size: expected a whole number of 1"),
+        ("kind,in,out,size,us,kernel\nconv,8,8,4,1,0\n", "line 2: kernel: expected a whole"),
+        ("kind,in,out,size,us,stride\nconv,8,8,4,1,0x1\n", "line 2: stride: expected a whole"),
+        ("kind,in,out,size,us,groups\nconv,8,8,4,1,0\n", "line 2: groups: expected a whole"),
+        ("kind,in,out,size,us,groups\nconv,8,8,4,1,3\n", "line 2: groups: expected a divisor"),
+        ("kind,in,out,size,us,groups\nconv,8,8,4,1,two\n", "line 2: groups: expected a number"),
+        ("kind,in,out,size,us,us\nconv,8,8,4,1,2\n", "each column once, got several of us"),
     ],
 )
 def test_what_cannot_be_understood_is_said_with_its_line(
@@ -77,7 +87,7 @@ def test_a_list_filled_in_elsewhere_prices_the_network(tmp_path: Path, small: Gr
     """From a network to the list, through another tool (here: ONNX Runtime itself), to a price."""
     items = reachable(small, 8, 2.0)
     folder = tmp_path / "todo"
-    assert write_todo(items, "fp32", folder) == len(items)
+    assert write_todo({"fp32": items}, folder) == len(items)
     with (folder / TODO).open() as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     for number, row in enumerate(rows):

@@ -99,17 +99,15 @@ def neighbours(steps: int) -> tuple[int, int]:
 
 
 def levels(low: int, high: int, step: int) -> Iterator[int]:
-    """The grid's widths from `low` (itself, also off the step) to at least `high`."""
-    if low % step:
-        yield low
-    steps = -(-low // step)
-    while True:
-        at, _ = neighbours(steps)
-        if at == steps:
-            yield at * step
-            if at * step >= high:
-                return
+    """`low` itself, on the grid or not, and the grid's widths from there to at least `high`."""
+    yield low
+    steps = low // step
+    while steps * step < high:
         steps += 1
+        if neighbours(steps)[0] == steps:
+            yield steps * step
+    if neighbours(steps)[0] != steps:
+        yield neighbours(steps)[1] * step
 
 
 def top(width: int, step: int) -> int | None:
@@ -120,26 +118,40 @@ def top(width: int, step: int) -> int | None:
 def between(known: Mapping[Point, float], at: Point, step: int, *, two_ways: bool) -> float | None:
     """The time at a point from whatever points are known, never across an edge; None: too few.
 
-    For tables that cannot be asked: a point off the step is as dear as the top of its stair; tops
-    between known ones are interpolated in columns in and out; nothing is guessed beyond them.
+    For tables that cannot be asked: a point off the step is as dear as the top of its stair, unless
+    rows of its very width are known; tops between known ones are interpolated in columns in and
+    out; nothing is guessed beyond them.
     """
+    ways = itertools.product(
+        dict.fromkeys((at.ins, top(at.ins, step))), dict.fromkeys((at.outs, top(at.outs, step)))
+    )
+    for ins, outs in ways:
+        if ins is not None and outs is not None:
+            us = _interpolated(known, Point(ins, outs), step, two_ways=two_ways)
+            if us is not None:
+                return us
+    return None
+
+
+def _interpolated(
+    known: Mapping[Point, float], at: Point, step: int, *, two_ways: bool
+) -> float | None:
+    """Between tops, or rows of the very width, along columns in and then along columns out."""
     if at in known:
         return known[at]
-    ins, outs = top(at.ins, step), top(at.outs, step)
-    if ins is None or outs is None:
-        return None
-    tops = {p: us for p, us in known.items() if p.ins % step == 0 == p.outs % step}
-    if Point(ins, outs) in tops:
-        return tops[Point(ins, outs)]
-    across = _around(sorted({p.ins for p in tops}), ins)
-    along = _around(sorted({p.outs for p in tops}), outs) if two_ways else {0: 1.0}
-    total = 0.0
-    for (i, u), (o, v) in itertools.product(across.items(), along.items()):
-        us = tops.get(Point(i, o if two_ways else i))
-        if us is None:
-            return None
-        total += u * v * us
-    return total if across and along else None
+    columns: dict[int, dict[int, float]] = {}
+    for p, us in known.items():
+        if (p.ins % step == 0 or p.ins == at.ins) and (p.outs % step == 0 or p.outs == at.outs):
+            columns.setdefault(p.outs if two_ways else 0, {})[p.ins] = us
+    along = {outs: _at(times, at.ins, step) for outs, times in columns.items()}
+    found = {outs: us for outs, us in along.items() if us is not None}
+    return _at(found, at.outs, step) if two_ways else found.get(0)
+
+
+def _at(times: Mapping[int, float], width: int, step: int) -> float | None:
+    """The time at a width, itself known or between two that are."""
+    around = _around(sorted(times), width) if width % step == 0 or width in times else {}
+    return sum(share * times[near] for near, share in around.items()) if around else None
 
 
 def _around(known: Sequence[int], width: int) -> dict[int, float]:

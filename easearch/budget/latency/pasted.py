@@ -35,6 +35,8 @@ SYNONYMS = {
 }
 """What others call our kinds."""
 TODO = "shapes.csv"
+LARGEST = 2**24
+"""A width or a size beyond it is no layer's."""
 
 
 def read_pasted(path: Path) -> list[Row]:
@@ -46,6 +48,7 @@ def read_pasted(path: Path) -> list[Row]:
     Raises:
         DeviceError: says which line and column cannot be understood.
     """
+    path = path / TODO if path.is_dir() else path
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -54,6 +57,9 @@ def read_pasted(path: Path) -> list[Row]:
     heads = [head.strip().lower() for head in next(lines, [])]
     times = [head for head in heads if head in TIMES]
     lacking = [name for name in NEEDED if name not in heads]
+    double = sorted({head for head in heads if head and heads.count(head) > 1})
+    if double:
+        raise DeviceError(f"{path}: expected each column once, got several of {', '.join(double)}")
     if lacking or not times:
         wanted = ", ".join([*lacking, *([] if times else [f"a time ({', '.join(TIMES)})"])])
         raise DeviceError(
@@ -72,22 +78,35 @@ def read_pasted(path: Path) -> list[Row]:
     return rows
 
 
-def write_todo(items: Iterable[Item], precision: str, folder: Path) -> int:
+def write_todo(items: Mapping[str, Iterable[Item]], folder: Path) -> int:
     """What to measure elsewhere: an ONNX model an item, and a CSV with a column `us` to be filled.
 
-    Returns how many there are.
+    Args:
+        items: by precision.
+        folder: where the models and the list are written; the name of a CSV file is the list's, and
+            its models are beside it.
+
+    Returns:
+        How many there are.
     """
+    folder, told = todo_places(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*DESCRIBED, "us", "model", "item"])
     number = 0
-    for number, item in enumerate(items, start=1):
+    pairs = ((precision, item) for precision, each in items.items() for item in each)
+    for number, (precision, item) in enumerate(pairs, start=1):
         name = f"{number:05d}.onnx"
         (folder / name).write_bytes(item_model(item, precision=precision))
         writer.writerow([*describe(item, precision), "", name, item_key(item, precision)])
-    write_atomic(folder / TODO, text.getvalue())
+    write_atomic(told, text.getvalue())
     return number
+
+
+def todo_places(path: Path) -> tuple[Path, Path]:
+    """The folder of the models, and the list."""
+    return (path.with_suffix(""), path) if path.suffix == ".csv" else (path, path / TODO)
 
 
 def _row(told: Mapping[str, str], time: str) -> Row:
@@ -98,7 +117,7 @@ def _row(told: Mapping[str, str], time: str) -> Row:
         min_us=us,
         median_us=max(us, _number(told, "median_us", us)),
         p90_us=max(us, _number(told, "median_us", us), _number(told, "p90_us", us)),
-        runs=int(_number(told, "runs", 1)),
+        runs=_whole(told, "runs") if told.get("runs") else 1,
         spread=_number(told, "spread", 0.0),
         date=told.get("date") or datetime.now(UTC).date().isoformat(),
     )
@@ -114,8 +133,10 @@ def _description(told: Mapping[str, str]) -> Description:
     size = _sizes(told, "size")
     axes = max(1, len(size)) if kind != "linear" else len(size)
     kernel, stride = (_sizes(told, name, axes) for name in ("kernel", "stride"))
-    ins, outs = int(_number(told, "in")), int(_number(told, "out"))
-    groups = told.get("groups", "")
+    ins, outs = _whole(told, "in"), _whole(told, "out")
+    groups = str(_whole(told, "groups")) if told.get("groups") else ""
+    if groups and (ins % int(groups) or outs % int(groups)):
+        raise ValueError(f"groups: expected a divisor of {ins} and {outs}, got '{groups}'")
     dtype = told.get("dtype", "").lower() or PRECISIONS[0]
     dtype = {"float32": "fp32", "float": "fp32", "uint8": "int8"}.get(dtype, dtype)
     if dtype not in PRECISIONS:
@@ -150,13 +171,20 @@ def _number(told: Mapping[str, str], name: str, default: float | None = None) ->
     return value
 
 
+def _whole(told: Mapping[str, str], name: str) -> int:
+    value = _number(told, name)
+    if value != int(value) or not 1 <= value <= LARGEST:
+        raise ValueError(f"{name}: expected a whole number of 1 to {LARGEST:,}, got '{told[name]}'")
+    return int(value)
+
+
 def _sizes(told: Mapping[str, str], name: str, axes: int = 2) -> tuple[int, ...]:
     text = told.get(name, "").lower().replace("*", "x").replace(" ", "")
     if not text or (name == "size" and told["kind"].lower() in ("linear", "fc") and text == "1"):
         return ()
     if not re.fullmatch(r"\d+(x\d+)*", text):
         raise ValueError(f"{name}: expected a size such as 3x3 or 3, got '{told[name]}'")
-    found = tuple(int(part) for part in text.split("x"))
+    found = tuple(_whole({name: part}, name) for part in text.split("x"))
     return found * axes if len(found) == 1 else found
 
 

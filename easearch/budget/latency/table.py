@@ -8,6 +8,7 @@ grid of widths (`grid`); what lies between is interpolated.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -90,6 +91,8 @@ class LatencyTable:
 
     def rows(self, items: Sequence[Item]) -> list[float]:
         """Microseconds of each item by itself; measures what is new, all in turns.
+
+        Of a device that cannot be asked, infinity for an item outside of the widths in its table.
 
         Raises:
             DeviceError: an item cannot be executed, or the device cannot be asked and its table
@@ -186,17 +189,36 @@ class LatencyTable:
 
     def _told(self, wanted: Sequence[Item]) -> dict[Item, float]:
         found = {item: self._from_table(item) for item in wanted}
-        missing = [describe(item, self.precision) for item, us in found.items() if us is None]
+        for item in [item for item, us in found.items() if us is None and self._beyond(item)]:
+            found[item] = math.inf
+        missing = [item for item, us in found.items() if us is None]
         if missing:
-            listed = "; ".join(_said(one) for one in missing[:3])
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise DeviceError(
-                f"the table of '{self.device.name}' has no rows for {len(missing)} operators of "
-                f"this network ({listed}{more}), and nothing can be run on the device from here; "
-                "`easearch profile MODEL --device "
-                f"{self.device.name} --todo FOLDER` writes what to measure there"
-            )
+            raise self.lacking(missing)
         return {item: us for item, us in found.items() if us is not None}
+
+    def lacking(self, missing: Sequence[Item]) -> DeviceError:
+        """The error that says which items the table does not tell."""
+        listed = "; ".join(_said(describe(item, self.precision)) for item in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        return DeviceError(
+            f"the table of '{self.device.name}' has no rows for {len(missing)} operators of "
+            f"this network ({listed}{more}), and nothing can be run on the device from here; "
+            "`easearch profile MODEL --device "
+            f"{self.device.name} --todo FOLDER` writes what to measure there"
+        )
+
+    def has(self, item: Item) -> bool:
+        """Whether the item has a row of its own."""
+        return item_key(item, self.precision) in self.known or (
+            describe(item, self.precision) in self._described
+        )
+
+    def _beyond(self, item: Item) -> bool:
+        """Whether an item lies outside of the widths at which the table has its family."""
+        return point(item) is not None and bool(self._known_family(item))
+
+    def _known_family(self, item: Item) -> Mapping[Point, float]:
+        return self._families.get(describe(family(item), self.precision)._replace(groups=""), {})
 
     def _from_table(self, item: Item) -> float | None:
         at = point(item)
@@ -206,8 +228,7 @@ class LatencyTable:
         if row is not None or at is None:
             return row.min_us if row is not None else None
         two_ways = item[0].kind in TWO_WAYS
-        known = self._families.get(describe(family(item), self.precision)._replace(groups=""), {})
-        us = between(known, at, self.step, two_ways=two_ways)
+        us = between(self._known_family(item), at, self.step, two_ways=two_ways)
         if us is None and len(item) > 1:
             return self._apart(item)
         return us

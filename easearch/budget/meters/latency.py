@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from easearch.budget.devices import Device
@@ -15,6 +16,7 @@ from easearch.budget.latency.calibration import (
     paid,
     structure,
 )
+from easearch.budget.latency.kernels import shapes_of
 from easearch.budget.latency.models import refuse_opaque, whole_model, without_operators
 from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.table import LatencyTable
@@ -22,7 +24,7 @@ from easearch.budget.latency.wholes import kept
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
-from easearch.roles import Item
+from easearch.roles import Cost, Item
 
 
 class Latency(LayerMeter):
@@ -101,6 +103,20 @@ class Latency(LayerMeter):
         """The calibration's `a`."""
         self._shown = graph
         return self.calibration(graph).line.a
+
+    def cost(self, graph: Graph) -> Cost:
+        """The table: a row a layer, and the total.
+
+        Raises:
+            DeviceError: a layer is opaque, or wider than what the table of a device that cannot be
+                asked tells of.
+        """
+        found = super().cost(graph)
+        if math.isinf(found.total):
+            items = [shapes_of(graph, item) for item in paid(graph)]
+            wide = [item for item in items if math.isinf(self.table.rows([item])[0])]
+            raise self.table.lacking(wide)
+        return found
 
     def interval(self, graph: Graph) -> float | None:
         """As the calibration has it."""
