@@ -17,11 +17,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from easearch.checks.batches import checked, samples_in
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
-from easearch.scoring.samples.batches import First, checked, samples_in
+from easearch.scoring.samples.batches import First
 from easearch.scoring.samples.shards import alone, total
 
 FIRST = 1024

@@ -44,7 +44,8 @@ from easearch.roles import Batches, Loss
 from easearch.scoring.newborn.broods import Brood, column_size, conceived, learnt
 from easearch.scoring.newborn.newborns import scored
 from easearch.scoring.newborn.nursery import Nursery
-from easearch.scoring.newborn.straight import Singular, Straight, decomposed, silent
+from easearch.scoring.newborn.singular import Singular, decomposed, silent
+from easearch.scoring.newborn.straight import Straight
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import Scores, check_above_zero

@@ -40,6 +40,7 @@ from easearch.moves import Candidate, Split
 from easearch.roles import Batches, Loss
 from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.capture import Capturer
+from easearch.scoring.samples.compared import compared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Part, Passes
 from easearch.scoring.samples.wires import Wires
@@ -110,6 +111,7 @@ class Splitting:
             groups = [group for group in graph.growable if group.readers]
             units = [Unit(model, graph, group, self.scope, wires) for group in groups]
             units = [unit for unit in units if unit.slots]
+            compared(model, units, wires, batches)
             if not units:
                 return Scores([])
             split = [Part(unit, number) for number, unit in enumerate(units)]

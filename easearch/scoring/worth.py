@@ -14,6 +14,7 @@ from easearch.graph import ChannelGroup, Graph
 from easearch.roles import Batches, Loss
 from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.capture import Captured, Capturer, Edge
+from easearch.scoring.samples.compared import compared
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.scores import scoring_state
 from easearch.scoring.units.scope import exits, per_channel, subgraph
@@ -34,6 +35,7 @@ def worth(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> dict[
     """
     wires = Wires(model, first_inputs(batches))
     with scoring_state(model):
+        compared(model, (), wires, batches)
         samples, _ = prepared(batches, model, loss, crossfit=False)
         edges = {group.name: _exits(graph, group, wires) for group in graph.growable}
         read = {name: found for name, found in edges.items() if found}

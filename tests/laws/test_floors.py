@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "easearch"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
-        *("conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
+        *("checks", "conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
         *("structures", "table", "untrusted"),
     },
     {"tracing"},

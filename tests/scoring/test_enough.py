@@ -7,10 +7,11 @@ import torch
 from networks import batches, sample, trained
 
 import easearch as ea
+from easearch.checks.batches import samples_in
 from easearch.errors import ScoringError
 from easearch.scoring import CRITERIA, Enough, Splitting
 from easearch.scoring import enough as module
-from easearch.scoring.samples.batches import First, samples_in
+from easearch.scoring.samples.batches import First
 from easearch.scoring.scores import STABLE_GAIN, STABLE_RANK, Scores
 
 

@@ -14,7 +14,8 @@ from torch.func import functional_call
 import easearch as ea
 from easearch.scoring.gradmax import GradMax
 from easearch.scoring.newborn.broods import capture
-from easearch.scoring.newborn.straight import Singular, Straight, decomposed
+from easearch.scoring.newborn.singular import Singular, decomposed
+from easearch.scoring.newborn.straight import Straight
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.samples.wires import Wires
 

@@ -19,6 +19,7 @@ from easearch.roles import Batches, Loss
 from easearch.scoring.newborn.broods import Brood, capture, judged
 from easearch.scoring.newborn.nursery import Nursery
 from easearch.scoring.samples.batches import first_inputs, prepared
+from easearch.scoring.samples.compared import compared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.samples.wires import Wires
@@ -67,6 +68,7 @@ def scored(
         make = nursery or (lambda group, wires: Nursery(model, graph, group, wires))
         every = [make(group, wires) for group in graph.growable]
         nurseries = [one for one in every if one.unread is None and one.slots]
+        compared(model, nurseries, wires, batches)
         if not nurseries:
             return Scores([], nothing=_left_out(every))
         capturing = capture(nurseries, wires, loss)

@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Held, Layer
 from easearch.scoring.samples.capture import Captured, Edge
+from easearch.scoring.samples.gradients import gradients
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.units.curvature import along
 from easearch.scoring.units.rows import Slot, Table, stretches
@@ -112,12 +113,6 @@ class Nursery(Unit):
             run = self.go(Run(own=own, edges=captured.values))
         return self.read(run, captured)[0]
 
-    def go(self, run: Run) -> Run:
-        """All layers of the unit."""
-        for layer in self.layers:
-            run.values[layer.name] = self._value(layer, run)
-        return run
-
     def read(
         self,
         run: Run,
@@ -130,12 +125,10 @@ class Nursery(Unit):
         weights = {key: value.detach().requires_grad_() for key, value in held.items()}
         leaves = leaves or {}
         with torch.enable_grad():
-            found = torch.autograd.grad(
+            found = gradients(
                 self.reading(run, weights),
                 [*weights.values(), *leaves.values()],
                 [captured.gradients[reader.name, ""] for reader in self.readers],
-                allow_unused=True,
-                materialize_grads=True,
             )
         wanted = self.columns.pack(dict(zip(weights, found, strict=False)))
         return wanted, dict(zip(leaves, found[len(weights) :], strict=True))

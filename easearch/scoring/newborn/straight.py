@@ -1,5 +1,5 @@
 """A group's unit at zero incoming weights: the virtual kernel from the writers' inputs straight to
-the readers' outputs, by its products and its singular vectors.
+the readers' outputs, by its products.
 
 Legend: C channels, D numbers that a channel owns, O in its columns; B (O, D) the loss's gradient at
 the virtual kernel.
@@ -7,7 +7,6 @@ the virtual kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,38 +14,24 @@ import torch
 from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer
-from easearch.scoring.newborn.broods import Brood, filled, parts_of
+from easearch.scoring.newborn.broods import Brood, parts_of
 from easearch.scoring.newborn.nursery import MEAN, VARIANCE, Learning, Nursery, epsilon
-from easearch.scoring.samples import shards
 from easearch.scoring.samples.capture import Captured
-from easearch.scoring.samples.passes import Passes
+from easearch.scoring.samples.gradients import gradients
 from easearch.scoring.samples.wires import Wires
 from easearch.scoring.units.curvature import slopes
-from easearch.scoring.units.unit import Run
+from easearch.scoring.units.unit import REACH, Run
 
 ABOVE = 1e-6
 """How far above zero a slope is taken."""
 NORMS = ("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm")
-MORE = 8
-"""Vectors iterated beside those that are wanted."""
+SMALL = 1e-30
+"""What divides by no less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Run):
     """An evaluation that is differentiated at zero incoming weights."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Singular:
-    """The largest singular values of B and their vectors, K of them."""
-
-    sizes: Tensor
-    """(K,)."""
-    right: Tensor
-    """(K, D): directions of incoming weights."""
-    left: Tensor
-    """(K, O): directions of columns."""
-    samples: int
 
 
 class Straight(Nursery):
@@ -62,7 +47,7 @@ class Straight(Nursery):
         self, model: nn.Module, graph: Graph, group: ChannelGroup, wires: Wires, *, published: bool
     ) -> None:
         super().__init__(model, graph, group, wires)
-        self._published = published
+        self._published, self._twice = published, True
         kinds = {part.key: part.kind for part in parts_of(self)}
         wholes = {key: _at_zero(kinds[key], value) for key, value in self.held.items()}
         theta = self.theta
@@ -87,40 +72,56 @@ class Straight(Nursery):
         return {"weight", "bias"} <= held.keys() and held["weight"].path in self.held
 
     def times(self, right: Tensor, captured: Captured) -> Tensor:
-        """(C, D) -> (C, O): `B v` for every channel's v, summed over the batch's samples."""
-        leaves, weights = self._leaves(), self._weights(None)
-        tangents = self.unpack(right)
-        with torch.enable_grad():
-            outputs = self._outputs(leaves, weights, captured)
-            first = torch.autograd.grad(
-                outputs,
-                list(leaves.values()),
-                self._gradients(captured),
-                create_graph=True,
-                allow_unused=True,
-            )
-            pairs = zip(first, tangents.values(), strict=True)
-            terms = [(one * tangent).sum() for one, tangent in pairs if one is not None]
-            second = torch.autograd.grad(
-                torch.stack(terms).sum(),
-                list(weights.values()),
-                allow_unused=True,
-                materialize_grads=True,
-            )
-        return self.columns.pack(dict(zip(weights, second, strict=True)))
+        """(C, D) -> (C, O): `B v` for every channel's v, summed over the batch's samples.
+
+        Twice backward; by differences where torch cannot differentiate an operator twice.
+        """
+        if self._twice:
+            try:
+                return self._twice_backward(right, captured)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:
+                self._twice = False
+        base = self.base.expand(self.width, -1)
+        step = REACH * self.row_size / right.norm(dim=1, keepdim=True).clamp(min=SMALL)
+        above, below = (
+            self.columns.pack(self._at_weights(base + sign * step * right, captured))
+            for sign in (1.0, -1.0)
+        )
+        found: Tensor = (above - below) / (2 * step)
+        return found
 
     def back(self, left: Tensor, captured: Captured) -> Tensor:
         """(C, O) -> (C, D): `B'o` for every channel's o, summed over the batch's samples."""
         leaves, weights = self._leaves(), self._weights(left)
         with torch.enable_grad():
-            found = torch.autograd.grad(
-                self._outputs(leaves, weights, captured),
-                list(leaves.values()),
-                self._gradients(captured),
-                allow_unused=True,
-                materialize_grads=True,
-            )
+            outputs = self._outputs(leaves, weights, captured)
+            found = gradients(outputs, list(leaves.values()), self._gradients(captured))
         return self.pack(dict(zip(leaves, found, strict=True))) * self.steered
+
+    def _twice_backward(self, right: Tensor, captured: Captured) -> Tensor:
+        leaves, weights = self._leaves(), self._weights(None)
+        tangents = self.unpack(right)
+        with torch.enable_grad():
+            outputs = self._outputs(leaves, weights, captured)
+            first = gradients(
+                outputs, list(leaves.values()), self._gradients(captured), create_graph=True
+            )
+            pairs = zip(first, tangents.values(), strict=True)
+            along = torch.stack([(one * tangent).sum() for one, tangent in pairs]).sum()
+            second = gradients(along, list(weights.values()))
+        return self.columns.pack(dict(zip(weights, second, strict=True)))
+
+    def _at_weights(self, rows: Tensor, captured: Captured) -> dict[str, Tensor]:
+        """The gradient at the readers' weights, with incoming weights (C, D)."""
+        weights = self._weights(None)
+        with torch.no_grad():
+            run = self.go(Linear(own=self.unpack_over(rows), edges=captured.values))
+        with torch.enable_grad():
+            outputs = self.reading(run, weights)
+            found = gradients(outputs, list(weights.values()), self._gradients(captured))
+        return dict(zip(weights, found, strict=True))
 
     def judge(self, rows: Tensor, statistics: Tensor, captured: Captured) -> Tensor:
         """As published a birth is judged by what its first step makes of it, to first order."""
@@ -195,93 +196,7 @@ class Straight(Nursery):
         return x
 
 
-def decomposed(
-    units: Sequence[Straight],
-    passes: Passes,
-    counts: Sequence[int],
-    iterations: int,
-    generator: torch.Generator,
-) -> list[Singular]:
-    """The top singular vectors of every group's B, by block subspace iteration: two passes over
-    the batches an iteration. The last product gives the values [Rayleigh-Ritz].
-    """
-    limits = [min(int(unit.steered.sum()), unit.columns.numbers) for unit in units]
-    lefts, rights, samples = [], [], 0
-    for unit, count, limit in zip(units, counts, limits, strict=True):
-        size = (min(count + MORE, limit), unit.columns.numbers)
-        random = torch.randn(size, generator=generator, dtype=torch.float64)
-        lefts.append(orthonormal(random.to(unit.base)))
-    for _ in range(iterations):
-        found, samples = swept(units, passes, lefts, Straight.back)
-        rights = [orthonormal(one) for one in found]
-        images, samples = swept(units, passes, rights, Straight.times)
-        lefts = [orthonormal(one) for one in images]
-    singular = []
-    for right, image, count in zip(rights, images, counts, strict=True):
-        mixed, sizes, left = torch.linalg.svd(image, full_matrices=False)
-        singular.append(
-            Singular(
-                sizes=sizes[:count],
-                right=(mixed.T @ right)[:count],
-                left=left[:count],
-                samples=samples,
-            )
-        )
-    return singular
-
-
-def silent(units: Sequence[Straight], passes: Passes) -> list[bool]:
-    """Whether a neuron with zero incoming weights gives the readers nothing: seen on one batch."""
-    device = units[0].base.device
-
-    def work() -> list[Tensor]:
-        sizes = torch.zeros(len(units), dtype=torch.float64, device=device)
-        for batch in passes:
-            for number, unit in enumerate(units):
-                rows = unit.base.expand(unit.width, -1)
-                sizes[number] = unit.learn(rows, batch.captured).wanted.abs().max()
-            break
-        return [sizes]
-
-    (sizes,) = shards.together(work, device)
-    return (sizes == 0).tolist()
-
-
-def swept(
-    units: Sequence[Straight],
-    passes: Passes,
-    given: Sequence[Tensor],
-    product: Callable[[Straight, Tensor, Captured], Tensor],
-) -> tuple[list[Tensor], int]:
-    """The mean over all samples of one product for every group, and how many samples that is."""
-    device = given[0].device
-
-    def work() -> list[Tensor]:
-        samples, totals = 0, [torch.zeros(0)] * len(given)
-        for batch in passes:
-            samples += batch.captured.samples
-            for number, (unit, some) in enumerate(zip(units, given, strict=True)):
-                pieces = (some[s : s + unit.width] for s in range(0, len(some), unit.width))
-                found = torch.cat(
-                    [
-                        product(unit, filled(piece, unit.width), batch.captured)[: len(piece)]
-                        for piece in pieces
-                    ]
-                )
-                totals[number] = totals[number] + found if len(totals[number]) else found
-        return [torch.tensor(float(samples), dtype=torch.float64, device=device), *totals]
-
-    samples, *totals = shards.together(work, device)
-    return [total / float(samples) for total in totals], int(samples)
-
-
 # --- formulas
-
-
-def orthonormal(rows: Tensor) -> Tensor:
-    """Rows of length 1, orthogonal to each other, that span the same space."""
-    found: Tensor = torch.linalg.qr(rows.T).Q.T
-    return found
 
 
 def _at_zero(kind: str, value: Tensor) -> Tensor:

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from easearch.checks.batches import samples_in
 from easearch.roles import Batches, Loss
 from easearch.scoring.overgrown.births import measured
 from easearch.scoring.overgrown.network import Overgrown
 from easearch.scoring.overgrown.pool import Pool
 from easearch.scoring.samples import shards
-from easearch.scoring.samples.batches import First, samples_in
+from easearch.scoring.samples.batches import First
 from easearch.scoring.samples.evidence import Tally, completed
 
 AT_BIRTH, AFTERWARDS = 256, 2048

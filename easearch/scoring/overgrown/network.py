@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from easearch.checks.losses import finite, loss_at
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.moves import Move
 from easearch.roles import Loss
-from easearch.scoring.samples.capture import checked_loss
+from easearch.scoring.samples.gradients import gradients
 from easearch.structures import arguments
 
 Carrying = Callable[[Tensor], Sequence[Move]]
@@ -99,14 +100,12 @@ class Overgrown:
         leaves = {k: t.requires_grad_() for k, t in tensors.items() if k in self._learned}
         with torch.enable_grad():
             outputs = functional_call(self.model, tensors, *arguments(inputs))
-            mean = loss(outputs, targets)
+            mean = loss_at(loss, outputs, targets)
             advice = "check the inputs, or score with a smaller step"
-            checked_loss(mean, f"with all candidates in the network; {advice}")
+            finite(mean, f"with all candidates in the network; {advice}")
             if not mean.requires_grad:
                 return torch.zeros_like(numbers)
-            found = torch.autograd.grad(
-                mean, list(leaves.values()), allow_unused=True, materialize_grads=True
-            )
+            found = gradients(mean, list(leaves.values()))
         return self.adjoint(dict(zip(leaves, found, strict=True)))
 
     @property

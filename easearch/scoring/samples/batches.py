@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from easearch.checks.batches import checked, outputs_of, part_of, samples_in
 from easearch.errors import ScoringError
 from easearch.roles import Batches, Loss
 from easearch.scoring.samples import shards
-from easearch.structures import Structure, call
+from easearch.structures import tensors
 
 MICRO = 64
 """Samples that are worked on at once: their values stay in the caches (docs/methods.md, 5)."""
@@ -102,23 +102,6 @@ class Steady:
         self._samples = seen
 
 
-def checked(batches: Batches) -> list[tuple[Any, Any]]:
-    """The first two batches, or the only one; none at all where another rank has some.
-
-    Raises:
-        ScoringError: no batches, or batches that can be iterated only once.
-    """
-    if iter(batches) is batches:
-        raise ScoringError(
-            "expected batches that can be iterated more than once (a list, a DataLoader), "
-            "got an iterator; pass list(batches)"
-        )
-    first = list(islice(batches, 2))
-    if not first:
-        raise ScoringError("expected at least one batch to score on, got none")
-    return first
-
-
 def parts(batches: Batches, crossfit: bool) -> tuple[Batches, Batches]:
     """(batches for directions, batches for gains): disjoint if `crossfit`, else the same.
 
@@ -160,62 +143,23 @@ def in_micro(batches: Batches, model: nn.Module, loss: Loss) -> Batches:
     micro = Micro(batches)
     try:
         with torch.no_grad():
-            whole = float(loss(call(model, inputs), targets))
+            whole = float(loss(outputs_of(model, inputs), targets))
             cut = sum(
-                float(loss(call(model, x), y)) * samples_in(x, y)
+                float(loss(outputs_of(model, x), y)) * samples_in(x, y)
                 for x, y in micro.of(inputs, targets)
             )
-    except (RuntimeError, ValueError, IndexError, TypeError):
+    except Exception:
         return batches  # one of them cannot be cut; a fault of the whole shows when it is scored
     exact = torch.finfo(_real(inputs)).eps
     same = abs(cut / samples - whole) <= 100 * exact * max(abs(whole), 1e-3)
     return micro if same else batches
 
 
-def first_inputs(batches: Batches) -> Structure:
+def first_inputs(batches: Batches) -> Any:
     """The first batch's inputs."""
     return checked(batches)[0][0]
 
 
-def samples_in(inputs: Any, targets: Any) -> int:
-    """How many samples a batch has: the length of its targets, else of its inputs.
-
-    Raises:
-        ScoringError: neither holds a tensor with samples along its first axis.
-    """
-    for tensor in (*_tensors(targets), *_tensors(inputs)):
-        if tensor.dim():
-            return len(tensor)
-    raise ScoringError(
-        "expected batches of (inputs, targets) with samples along the first axis of their tensors, "
-        f"got a {type(inputs).__name__} and a {type(targets).__name__}"
-    )
-
-
-def part_of(inputs: Any, targets: Any, rows: slice) -> tuple[Any, Any]:
-    """Some of a batch's samples; what has no sample axis stays whole."""
-    samples = samples_in(inputs, targets)
-    return _cut(inputs, rows, samples), _cut(targets, rows, samples)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list | dict):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(one)
-
-
-def _cut(value: Any, rows: slice, samples: int) -> Any:
-    if isinstance(value, Tensor):
-        return value[rows] if value.dim() and len(value) == samples else value
-    if isinstance(value, dict):
-        return {key: _cut(one, rows, samples) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_cut(one, rows, samples) for one in value)
-    return value
-
-
 def _real(inputs: Any) -> torch.dtype:
     """The floating type of the inputs; float32 where they are whole numbers."""
-    return next((t.dtype for t in _tensors(inputs) if t.is_floating_point()), torch.float32)
+    return next((t.dtype for t in tensors(inputs) if t.is_floating_point()), torch.float32)

@@ -8,7 +8,6 @@ read has a gradient for each of them, and only its reader's belongs to a group's
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from easearch.errors import ScoringError
+from easearch.checks.batches import formed, samples_in
+from easearch.checks.losses import finite, loss_at
+from easearch.errors import EasearchError, ScoringError, reason_of
 from easearch.roles import Loss
-from easearch.scoring.samples.batches import samples_in
 from easearch.scoring.samples.folding import Folded, active, folds
+from easearch.scoring.samples.gradients import gradients
 from easearch.scoring.samples.wires import Wires
 from easearch.tracing.in_place import asks_for_form
 
@@ -69,34 +70,58 @@ class Capturer(fx.Interpreter):
         values: Iterable[Edge],
         gradients: Iterable[Edge],
         wires: Wires | None = None,
+        *,
+        fold: bool = True,
     ) -> None:
-        """`wires` are the model's, where the caller has them."""
+        """`wires` are the model's, where the caller has them; `fold` folds norms into what stands
+        before them.
+        """
         self.wires = wires or Wires(model)
         super().__init__(self.wires.traced, garbage_collect_values=True)
         self._wanted = frozenset(values)
         self._differentiated = frozenset(gradients)
         self._seen: dict[Edge, Any] = {}
-        self._folds = folds(self.wires, self._wanted | self._differentiated)
+        self._folds = folds(self.wires, self._wanted | self._differentiated) if fold else {}
         self._folded: dict[fx.Node, Folded] = {}
 
     def capture(self, inputs: Any, targets: Any, loss: Loss) -> Captured:
         """One forward and one backward pass. Parameters' `.grad` and the random state are not
         touched.
         """
-        self._seen, self._folded = {}, active(self.wires, self._folds)
         samples = samples_in(inputs, targets)
         with torch.enable_grad():
-            outputs = self.run(inputs)
-            mean = loss(outputs, targets)
-            value = checked_loss(mean, "lower the rate or check the inputs, then score")
+            mean = loss_at(loss, self._outputs(inputs), targets)
+            value = finite(mean, "lower the rate or check the inputs, then score")
             edges = [edge for edge in self._seen if edge in self._differentiated]
-            gradients = _gradients(mean * samples, [self._seen[edge] for edge in edges])
+            slopes = gradients(mean * samples, [self._seen[edge] for edge in edges])
         return Captured(
             samples=samples,
             loss=value,
             values={e: _fixed(t) for e, t in self._seen.items() if e in self._wanted},
-            gradients=dict(zip(edges, gradients, strict=True)),
+            gradients=dict(zip(edges, slopes, strict=True)),
         )
+
+    def seen(self, inputs: Any) -> tuple[Any, dict[Edge, Any]]:
+        """What the program gives for a batch's inputs, and the values wanted.
+
+        Raises:
+            ScoringError: it does not run on them.
+        """
+        outputs = self._outputs(inputs)
+        return outputs, {edge: value for edge, value in self._seen.items() if edge in self._wanted}
+
+    def _outputs(self, inputs: Any) -> Any:
+        self._seen, self._folded = {}, active(self.wires, self._folds)
+        try:
+            return self.run(inputs)
+        except (EasearchError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ScoringError(
+                f"the traced program of {type(self.wires.model).__name__} does not run on a batch "
+                f"of {formed(inputs)}: {reason_of(error)}; take decisions on sizes and values out of "
+                "the forward pass"
+            ) from error
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one node on its edges' values; pass its output on as an edge if asked."""
@@ -131,12 +156,6 @@ class Capturer(fx.Interpreter):
         return value
 
 
-def _gradients(total: Tensor, at: list[Tensor]) -> tuple[Tensor, ...]:
-    if not at:
-        return ()
-    return torch.autograd.grad(total, at, materialize_grads=True, allow_unused=True)
-
-
 def _fixed(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
 
@@ -145,20 +164,3 @@ def size(tensors: Iterable[Tensor]) -> int:
     """Bytes that tensors hold; what several of them share is counted once."""
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
     return sum(storages.values())
-
-
-def checked_loss(mean: Tensor, advice: str) -> float:
-    """The loss of a batch as a number; `advice` is what to do where it is not finite.
-
-    Raises:
-        ScoringError: it is not a scalar, or not finite.
-    """
-    if mean.dim() != 0:
-        raise ScoringError(
-            "expected the loss to be the mean over the batch, a scalar, got a tensor of shape "
-            f"{tuple(mean.shape)}"
-        )
-    value = float(mean.detach())
-    if not math.isfinite(value):
-        raise ScoringError(f"the loss of a batch is {value}: {advice}")
-    return value

@@ -11,14 +11,16 @@ Legend: C channels, D numbers that a channel owns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
+from easearch.errors import ScoringError, reason_of
 from easearch.graph import ChannelGroup, Graph, Layer
 from easearch.scoring.samples.capture import Captured, Edge
 from easearch.scoring.samples.wires import Wires
@@ -26,6 +28,11 @@ from easearch.scoring.units.curvature import along, bend, bent
 from easearch.scoring.units.rows import Rows
 from easearch.scoring.units.scope import Scope, exits, into, per_channel, subgraph
 from easearch.tracing import KINDS, Role
+
+Slope = Callable[[dict[str, Tensor], dict[str, Tensor], Captured], Tensor | None]
+"""(leaves, tangents, batch) -> the derivative of `phi` along the tangents; None: it is zero."""
+REACH = 0.01
+"""Step of differences, relative to what a channel owns: far enough to pass over kinks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +71,29 @@ class Unit(Rows):
         super().__init__(model, graph, group, owners, None if scope == "unit" else ("weight",))
         self.exits = tuple(exits(graph, group, scope, self.layers, self.wires))
         self.entrances = tuple(dict.fromkeys(self._entrances()))
+        self._ways: tuple[Callable[[Tensor, Captured], Tensor], ...] = (
+            partial(self._by_slope, self._forward_slope),
+            partial(self._by_slope, self._backward_slope),
+            self._by_differences,
+        )
 
     def phi(self, parameters: Mapping[str, Tensor], captured: Captured) -> Tensor:
         """(N, C): `<g, u_c>` of every sample, with these parameters for the group's own; (1, C), of
         all together, where values do not have the samples along their first axis.
         """
-        run = Run(own=parameters, edges=captured.values)
+        run = self.go(Run(own=parameters, edges=captured.values))
+        return self.inner(run.values, captured)
+
+    @property
+    def values(self) -> set[Edge]:
+        """The edges whose values a run needs."""
+        return set(self.entrances)
+
+    def go(self, run: Run) -> Run:
+        """All layers of the unit."""
         for layer in self.layers:
             run.values[layer.name] = self._value(layer, run)
-        return self.inner(run.values, captured)
+        return run
 
     def inner(self, values: Mapping[str, Tensor], captured: Captured) -> Tensor:
         """(N, C) or (1, C): `<g, values>` summed over the exits, channel by channel (`phi`)."""
@@ -107,21 +128,63 @@ class Unit(Rows):
 
         `S v = d/dtheta <g, J_theta u . v>`: forward mode for the inner derivative, one backward
         pass for the outer. Twice backward gives the same and is slower, since torch then takes
-        grouped convolutions group by group; it is the way where an operator knows no forward mode.
+        grouped convolutions group by group. Where operators have neither (no rule, or one that
+        torch cannot differentiate again), differences of the gradient serve: they ask for one
+        backward pass. A way that failed once is not tried again.
+
+        Raises:
+            ScoringError: not even that can be had.
         """
-        leaves = {key: value.clone().requires_grad_() for key, value in self.held.items()}
-        tangents = self.unpack(vectors)
-        with torch.enable_grad():
+        while True:
             try:
-                slope = self._forward_slope(leaves, tangents, captured)
-            except NotImplementedError:
-                slope = self._backward_slope(leaves, tangents, captured)
-            if slope is None or not slope.requires_grad:
+                return self._ways[0](vectors, captured)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:
+                if len(self._ways) == 1:
+                    raise ScoringError(
+                        f"expected the layers from '{self.group.name}' to its readers to have a "
+                        f"gradient, got none: {reason_of(error)}; write them with operators that torch "
+                        "can differentiate, or score with 'random'"
+                    ) from error
+                self._ways = self._ways[1:]
+
+    def _by_slope(self, slope: Slope, vectors: Tensor, captured: Captured) -> Tensor:
+        """The gradient of the derivative of `phi` along the vectors."""
+        leaves = {key: value.clone().requires_grad_() for key, value in self.held.items()}
+        with torch.enable_grad():
+            along = slope(leaves, self.unpack(vectors), captured)
+            if along is None or not along.requires_grad:
                 return torch.zeros_like(vectors)
             products = torch.autograd.grad(
-                slope, list(leaves.values()), allow_unused=True, materialize_grads=True
+                along, list(leaves.values()), allow_unused=True, materialize_grads=True
             )
         return self.pack(dict(zip(leaves, products, strict=True)))
+
+    def _by_differences(self, vectors: Tensor, captured: Captured) -> Tensor:
+        """Central differences of the gradient, a step of `REACH` of each channel's own length."""
+        theta = self.theta
+        length = vectors.norm(dim=1, keepdim=True)
+        size = theta.norm(dim=1, keepdim=True)
+        size = torch.where(size > 0, size, 1.0)
+        step = REACH * size / length.clamp(min=torch.finfo(length.dtype).tiny)
+        step = torch.where(length > 0, step, 0.0)
+        above, below = (
+            self._gradient(theta + sign * step * vectors, captured) for sign in (1.0, -1.0)
+        )
+        return torch.where(length > 0, (above - below) / (2 * step), 0.0)
+
+    def _gradient(self, theta: Tensor, captured: Captured) -> Tensor:
+        """(C, D): of `phi` at theta, summed over the batch's samples."""
+        leaves = {key: value.requires_grad_() for key, value in self.unpack_over(theta).items()}
+        with torch.enable_grad():
+            total = self.phi(leaves, captured).sum()
+            if not total.requires_grad:
+                return torch.zeros_like(theta)
+            found = torch.autograd.grad(
+                total, list(leaves.values()), allow_unused=True, materialize_grads=True
+            )
+        return self.pack(dict(zip(leaves, found, strict=True)))
 
     def _forward_slope(
         self, leaves: dict[str, Tensor], tangents: dict[str, Tensor], captured: Captured
