@@ -103,8 +103,8 @@ def outputs_of(model: nn.Module, inputs: Any) -> Any:
     except Exception as error:
         wrong = _unlike(model, inputs)
         raise ScoringError(
-            f"the model does not run on a batch of {formed(inputs)}: {wrong or reason_of(error)}; pass "
-            "inputs like the sample that it was traced with"
+            f"the model does not run on a batch of {formed(inputs)}: {wrong or reason_of(error)}; "
+            "pass inputs like the sample that it was traced with"
         ) from error
 
 

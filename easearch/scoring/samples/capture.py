@@ -119,8 +119,8 @@ class Capturer(fx.Interpreter):
         except Exception as error:
             raise ScoringError(
                 f"the traced program of {type(self.wires.model).__name__} does not run on a batch "
-                f"of {formed(inputs)}: {reason_of(error)}; take decisions on sizes and values out of "
-                "the forward pass"
+                f"of {formed(inputs)}: {reason_of(error)}; take decisions on sizes and values out "
+                "of the forward pass"
             ) from error
 
     def run_node(self, n: fx.Node) -> Any:

@@ -144,8 +144,8 @@ class Unit(Rows):
                 if len(self._ways) == 1:
                     raise ScoringError(
                         f"expected the layers from '{self.group.name}' to its readers to have a "
-                        f"gradient, got none: {reason_of(error)}; write them with operators that torch "
-                        "can differentiate, or score with 'random'"
+                        f"gradient, got none: {reason_of(error)}; write them with operators that "
+                        "torch can differentiate, or score with 'random'"
                     ) from error
                 self._ways = self._ways[1:]
 
