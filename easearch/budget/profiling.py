@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,8 +29,9 @@ from easearch.budget.latency.rows import Row, as_csv, read_rows, summarized
 from easearch.budget.latency.step import find_step
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.store import write_atomic
-from easearch.errors import DeviceError
+from easearch.errors import DeviceError, shown
 from easearch.graph import Graph
+from easearch.untrusted import RULE, is_name
 
 COVERED = 0.95
 """Share of the networks whose error stays within a profile's interval."""
@@ -118,6 +118,7 @@ def pasted(name: str, path: Path, *, cpu: str | None = None, step: int | None = 
     Raises:
         DeviceError: the file cannot be understood.
     """
+    _check_name(name)
     rows = read_pasted(path)
     folder = profile_folders().get(name, new_folder(name))
     known = Profile.read(folder, trusted=False) if name in profile_folders() else None
@@ -195,11 +196,15 @@ def new_device(name: str, settings: Mapping[str, Any]) -> Device:
     Raises:
         DeviceError: the settings do not fit, or the device cannot be reached.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise DeviceError(f"expected a device's name of letters, digits, - and _, got '{name}'")
+    _check_name(name)
     profile = Profile.of({"name": name, **settings}, name)
     stopwatch = device_of(profile).stopwatch
     if stopwatch is None:
         raise DeviceError(f"the device '{name}' cannot be reached; say how, or give its --csv")
     profile = profile.model_copy(update={"host": _host_part(stopwatch.facts())})
     return device_of(profile.write(new_folder(name)))
+
+
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise DeviceError(f"expected a device's name of {RULE}, got {shown(name)}")

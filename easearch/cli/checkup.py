@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -135,14 +134,14 @@ def _cache() -> Finding:
 
 def _step() -> Finding:
     from easearch.budget import find_device
+    from easearch.budget.latency.step import kept_step
 
     means = "Widths are multiples of it: between two of them more channels cost nothing."
-    try:
-        step = json.loads((find_device("host").folder / "step.json").read_text())["step"]
+    step = kept_step(find_device("host"))
+    if step is not None:
         return Finding(name="width step", value=str(step), means=means)
-    except (OSError, ValueError, KeyError, TypeError):
-        later = f"{means} The first run finds it, in a few seconds."
-        return Finding(name="width step", value="not measured yet", means=later)
+    later = f"{means} The first run finds it, in a few seconds."
+    return Finding(name="width step", value="not measured yet", means=later)
 
 
 def _memory() -> Finding:

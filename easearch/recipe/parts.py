@@ -14,9 +14,9 @@ from easearch.recipe.section import Number, Part, Place, Whole, fault, increasin
 from easearch.roles import Range
 
 WIDEST = 2**20
-"""Channels of a group: a layer between two of them is beyond every memory."""
+"""Channels of a group."""
 FARTHEST = 1000
-"""Factor of the step that a line search may try."""
+"""Times the step, in a line search."""
 
 
 class DataPart(Part):
@@ -229,11 +229,8 @@ class GrowthPart(Part):
             raise fault(f"{wanted}, got {shown(self.stages)}", "stages")
         self._check_moments()
         if not all(0 < factor <= FARTHEST for factor in self.line_search):
-            raise fault(
-                f"expected factors above 0, {FARTHEST} at most, got {shown(self.line_search)}; 0 "
-                "is always tried",
-                "line_search",
-            )
+            got = f"got {shown(self.line_search)}; 0 is always tried"
+            raise fault(f"expected factors above 0, {FARTHEST} at most, {got}", "line_search")
         return self
 
     def _check_moments(self) -> None:

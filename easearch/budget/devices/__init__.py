@@ -11,7 +11,7 @@ from easearch.budget.devices.profile import FILE, Profile, profile_folders
 from easearch.budget.devices.ssh import Ssh, beside
 from easearch.budget.devices.timing import Here, Stopwatch, Timing
 from easearch.budget.devices.torch_runtime import Torch
-from easearch.errors import BudgetError, DeviceError, nearest
+from easearch.errors import BudgetError, DeviceError, nearest, shown
 
 HOST = "host"
 LOG = logging.getLogger(__name__)
@@ -83,10 +83,17 @@ def _folder(name: str) -> Path:
     folders = profile_folders()
     if name in folders:
         return folders[name]
-    if (Path(name) / FILE).is_file():
+    if _is_profile(Path(name)):
         return Path(name)
     known = nearest(name, [HOST, *folders])
-    raise BudgetError(f"expected the name of a device, got '{name}'; {known}")
+    raise BudgetError(f"expected the name of a device, got {shown(name)}; {known}")
+
+
+def _is_profile(folder: Path) -> bool:
+    try:
+        return (folder / FILE).is_file()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _untold(profile: Profile) -> Host:

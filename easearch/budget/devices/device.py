@@ -8,7 +8,7 @@ from pathlib import Path
 
 from easearch.budget.devices.host import Host
 from easearch.budget.devices.profile import Profile
-from easearch.budget.devices.timing import Model, Stopwatch, Timing
+from easearch.budget.devices.timing import MOST_US, Model, Stopwatch, Timing
 from easearch.budget.store import cache_folder
 from easearch.errors import DeviceError
 
@@ -50,13 +50,26 @@ class Device:
             sample: (N, C, ...), sizes for dimensions that a model leaves open.
 
         Raises:
-            DeviceError: it cannot be reached, or a model cannot be run.
+            DeviceError: it cannot be reached, a model cannot be run, or a time is impossible.
         """
         if self.stopwatch is None:
             raise DeviceError(
                 f"the device '{self.name}' is known by its profile alone: nothing can be run on it "
                 "from here; use what its table holds, or name a device that can be reached"
             )
-        return self.stopwatch.time(
+        found = self.stopwatch.time(
             models, rounds=rounds, sessions=sessions, sample=sample, cold=self.cold
         )
+        wrong = next((one for one in found if not one.possible), None)
+        if wrong is not None or len(found) != len(models):
+            got = f"{len(found)} times" if wrong is None else _told(wrong)
+            raise DeviceError(
+                f"the device '{self.name}': expected a time above 0 for each of {len(models)} "
+                f"models, {MOST_US:g} microseconds at most, got {got}; nothing of it is kept: see "
+                "what answers there"
+            )
+        return found
+
+
+def _told(timing: Timing) -> str:
+    return f"{timing.min_us:g} to {timing.p90_us:g} microseconds over {timing.runs:,} runs"

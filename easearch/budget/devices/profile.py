@@ -11,17 +11,38 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
-from easearch.budget.devices.host import Host
+from easearch.budget.devices.host import Host, most_threads
 from easearch.budget.devices.runner import PROVIDER
 from easearch.budget.store import write_atomic
-from easearch.errors import DeviceError
+from easearch.errors import DeviceError, FileFormatError, printable, reason_of, shown
+from easearch.untrusted import RULE, TABLE_BYTES, is_name, read_bytes, read_yaml
 
 FILE, ROWS = "profile.yaml", "latency.csv"
 FOLDER_VARIABLE = "EASEARCH_BUDGETS"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Told = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
+"""What a person or a machine says of itself; it is printed."""
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+MOST_THREADS = 1024
+"""Of a device elsewhere; this host's own bound is lower."""
+
+
+def _name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(f"expected a name of {RULE}")
+    return name
 
 
 class _Part(BaseModel):
@@ -31,11 +52,11 @@ class _Part(BaseModel):
 class HostPart(_Part):
     """The machine on which the rows were measured."""
 
-    cpu: str
-    instructions: tuple[str, ...] = ()
-    threads: int = Field(ge=1)
-    runtime: str
-    provider: str
+    cpu: Told
+    instructions: tuple[Told, ...] = Field(default=(), max_length=100)
+    threads: int = Field(ge=1, le=MOST_THREADS)
+    runtime: Told
+    provider: Told
 
     def host(self) -> Host:
         """As measurements are kept under it."""
@@ -47,8 +68,8 @@ class SshPart(_Part):
 
     address: str = Field(pattern=r"^[^\s-][^\s]*$", description="host or user@host")
     port: int = Field(default=22, ge=1, le=65535)
-    identity: str | None = Field(default=None, description="file of the private key")
-    known_hosts: str | None = Field(default=None, description="file of known host keys")
+    identity: Told | None = Field(default=None, description="file of the private key")
+    known_hosts: Told | None = Field(default=None, description="file of known host keys")
     python: str = Field(default="python3", pattern=r"^[\w./-]+$", description="with onnxruntime")
 
 
@@ -71,25 +92,25 @@ class EnergyPart(_Part):
     uj_each: NotNegative = Field(default=0.0, description="of an inference of any size")
     idle_mw: NotNegative = 0.0
     how: Literal["measured", "modelled"]
-    source: str
+    source: Told
 
 
 class TablePart(_Part):
     """The rows' file when it was last written: a change by hand shows."""
 
     rows: int = Field(ge=0)
-    sha256: str
-    date: str
+    sha256: Told
+    date: Told
 
 
 class Profile(_Part):
     """One device. `reach` says where models are run: nowhere for `table`."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_name)]
     reach: Literal["host", "ssh", "torch", "table"] = "host"
     ssh: SshPart | None = None
-    threads: int = Field(default=1, ge=1)
-    provider: str = PROVIDER
+    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
+    provider: Told = PROVIDER
     caches: Literal["warm", "cold"] = "warm"
     host: HostPart | None = None
     step: Literal[1, 2, 4, 8, 16, 32, 64] | None = None
@@ -100,6 +121,9 @@ class Profile(_Part):
 
     @model_validator(mode="after")
     def _check_reach(self) -> Self:
+        most = MOST_THREADS if self.reach in ("ssh", "table") else most_threads()
+        if self.threads > most:
+            raise ValueError(f"expected {most} threads at most, got {self.threads}")
         if (self.ssh is not None) != (self.reach == "ssh"):
             raise ValueError("expected `ssh: {address: ...}` with `reach: ssh`, and only then")
         return self
@@ -136,10 +160,12 @@ class Profile(_Part):
         """
         file = folder / FILE
         try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise DeviceError(f"{file}: expected a profile in YAML, got {reason}") from None
+            values = read_yaml(file)
+        except FileFormatError as error:
+            raise DeviceError(f"{file}: expected a profile in YAML: {error}") from None
+        except OSError as error:
+            told = error.strerror or reason_of(error)
+            raise DeviceError(f"{file}: expected a profile in YAML, got {told}") from None
         profile = cls.of(values, str(file))
         profile._folder = folder
         if trusted:
@@ -189,14 +215,18 @@ def new_folder(name: str) -> Path:
 
 
 def _fingerprint(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(file, TABLE_BYTES)).hexdigest()
 
 
 def _first(error: ValidationError) -> str:
     """The first thing that is wrong, with its place."""
     one: Any = error.errors()[0]
-    place = ".".join(map(str, one["loc"]))
-    wanted = one["msg"].removeprefix("Value error, ")
+    place = ".".join(printable(str(key), 40) for key in one["loc"])
+    wanted = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if one["type"] == "extra_forbidden":
         return f"{place}: unknown key; take it out"
-    return f"{place}: {wanted}, got {one['input']!r}" if place else wanted
+    if one["type"].startswith("model"):
+        return f"{place}: expected keys with values".removeprefix(": ")
+    if wanted == one["msg"].removeprefix("Input should be ") != one["msg"]:
+        wanted = f"expected {wanted.partition(', unable')[0]}"
+    return f"{place}: {wanted}, got {shown(one['input'])}" if place else wanted

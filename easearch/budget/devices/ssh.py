@@ -18,11 +18,11 @@ import onnx
 
 from easearch.budget.devices import runner
 from easearch.budget.devices.host import Host, warned
-from easearch.budget.devices.profile import SshPart
+from easearch.budget.devices.profile import HostPart, SshPart
 from easearch.budget.devices.ssh_causes import Broken
 from easearch.budget.devices.ssh_link import Link
 from easearch.budget.devices.timing import Model, Timing
-from easearch.errors import DeviceError
+from easearch.errors import DeviceError, shown
 
 LOG = logging.getLogger(__name__)
 BATCH_BYTES = 256 * 2**20
@@ -136,11 +136,13 @@ class Ssh:
         answer = link.ask(head, [model for _, model in places])
         try:
             times = [Timing.of(one) for one in answer["times"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             times = []
         if len(times) != len(batch):
             link.end()
-            raise DeviceError(f"{link.who}: expected {len(batch)} timings, got {answer!r:.200}")
+            raise DeviceError(
+                f"{link.who}: expected {len(batch)} timings, got {shown(answer, 200)}"
+            )
         return times
 
     def _check_host(self) -> None:
@@ -183,10 +185,10 @@ class Ssh:
             link = Link(self.name, self.part, self.patience_s)
             answer = link.ask(self._setup("facts"))
             try:
-                self._found = Host.of(answer["facts"])
-            except (KeyError, TypeError):
+                self._found = HostPart.model_validate(answer["facts"]).host()
+            except (KeyError, ValueError):
                 link.end()
-                raise DeviceError(f"{link.who}: expected facts, got {answer!r:.200}") from None
+                raise DeviceError(f"{link.who}: expected facts, got {shown(answer, 200)}") from None
             self._link = link
         return self._link
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from easearch.budget.devices.profile import SshPart
-from easearch.errors import DeviceError
+from easearch.errors import DeviceError, printable
 
 NO_CONNECTION = 255
 """`ssh` ends with it when it failed itself, or the connection broke."""
@@ -113,6 +113,6 @@ def _words(part: SshPart) -> dict[str, str]:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, shortened."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last line that says something, shortened, without control codes."""
+    lines = [line for line in map(printable, text.splitlines()) if line]
     return lines[-1][:200] if lines else ""

@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,8 @@ from typing import IO, Any
 from easearch.budget.devices import runner
 from easearch.budget.devices.profile import SshPart
 from easearch.budget.devices.ssh_causes import Broken, last_line, refusal
-from easearch.errors import DeviceError
+from easearch.errors import DeviceError, FileFormatError, shown
+from easearch.untrusted import parse_json
 
 CONNECT_S = 10
 ALIVE_S, ALIVE_MOST = 15, 4
@@ -29,6 +31,10 @@ ALIVE_S, ALIVE_MOST = 15, 4
 CLOSE_S = 3.0
 LONGEST = 2**20
 """Bytes of a line."""
+MOST_BYTES = 2**22
+"""Bytes of an answer and all signs of life before it: those of a day."""
+LONGEST_WAIT = 24
+"""How many times the longest silence an answer may take."""
 NOISE = 2**16
 """Bytes of all that is said before the runner begins."""
 START = (
@@ -77,7 +83,7 @@ class Link:
             self.end()
             raise
         if "error" in answer:
-            raise DeviceError(f"{self.who}: {answer['error']}")
+            raise DeviceError(f"{self.who}: {shown(str(answer['error']), 300)[1:-1]}")
         return answer
 
     def send(self, *parts: bytes) -> None:
@@ -95,18 +101,31 @@ class Link:
             raise self._broken() from error
 
     def answer(self) -> dict[str, Any]:
-        """The next line that is more than a sign of life."""
-        while True:
+        """The next line that is more than a sign of life.
+
+        Raises:
+            DeviceError: it is none of a runner's, or none comes for too long or in too many words.
+            Broken: the connection broke, or fell silent.
+        """
+        heard, end = 0, time.monotonic() + LONGEST_WAIT * self.patience_s
+        while heard < MOST_BYTES and time.monotonic() < end:
             with self._watched():
                 line = self._line()
+            heard += len(line)
             try:
-                answer = json.loads(line)
-            except ValueError:
+                answer = parse_json(line)
+            except FileFormatError:
                 answer = None
             if not isinstance(answer, dict):
-                raise DeviceError(f"{self.who}: expected an answer of the runner, got {line!r:.80}")
+                got = shown(line.decode(errors="replace"), 80)
+                raise DeviceError(f"{self.who}: expected an answer of the runner, got {got}")
             if "done" not in answer:
                 return answer
+        raise DeviceError(
+            f"{self.who}: expected an answer of the runner within "
+            f"{LONGEST_WAIT * self.patience_s:g} s and {MOST_BYTES:,} bytes, got signs of life "
+            "without end; see what answers there"
+        )
 
     def close(self) -> None:
         """Let the runner end."""
@@ -126,10 +145,10 @@ class Link:
                 while (line := self._line()).strip() != runner.MAGIC.encode():
                     heard += line
                     if len(heard) > NOISE:
+                        got = shown(heard[:30].decode(errors="replace"))
                         raise DeviceError(
-                            f"{self.who}: expected '{self.part.python}' to begin, got "
-                            f"{heard[:30]!r} and so on without end; make what is printed at every "
-                            "login there shorter"
+                            f"{self.who}: expected '{self.part.python}' to begin, got {got} and so "
+                            "on without end; make what is printed at every login there shorter"
                         )
         except Broken as error:
             if self._silent:

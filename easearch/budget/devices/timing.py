@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from easearch.errors import DeviceError
 Model = bytes | Path
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+LEAST_US, MOST_US = 0.01, 1e9
+"""Between these lies the time of every run: no call is faster, and nobody waits for longer."""
 TELLABLE_US = 0.3
 """Differences below this are the clock's, whatever share of a small time they are."""
 
@@ -33,8 +36,30 @@ class Timing:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Timing:
-        """From plain data, as `runner.timed` gives it."""
-        return cls(**{**answer, "halves_us": tuple(answer["halves_us"])})
+        """From plain data, as `runner.timed` gives it.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no timing.
+        """
+        low, high = (float(us) for us in answer["halves_us"])
+        return cls(
+            min_us=float(answer["min_us"]),
+            median_us=float(answer["median_us"]),
+            p90_us=float(answer["p90_us"]),
+            runs=int(answer["runs"]),
+            halves_us=(low, high),
+        )
+
+    @property
+    def possible(self) -> bool:
+        """Whether a device can have taken these times: finite, above 0, in order."""
+        lows, spent = self.halves_us, (self.min_us, self.median_us, self.p90_us)
+        return (
+            all(LEAST_US <= us <= MOST_US for us in (*lows, *spent))
+            and spent[0] <= spent[1] <= spent[2]
+            and self.runs >= 1
+            and 0 <= self.slow < math.inf
+        )
 
     @property
     def spread(self) -> float:

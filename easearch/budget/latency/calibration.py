@@ -27,7 +27,7 @@ from easearch.budget.latency.models import whole_model
 from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.step import find_step
 from easearch.budget.latency.table import LatencyTable, is_free
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept_json
 from easearch.graph import Graph
 from easearch.roles import Item
 
@@ -89,12 +89,16 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
         document = {
             "points": [point.__dict__ for point in points],
             "line": found.line.__dict__,
-            "mean_error": found.error,
-            "interval": found.interval,
+            "mean_error": _finite(found.error),
+            "interval": _finite(found.interval),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_atomic(path, json.dumps(document, indent=1) + "\n")
+        keep(path, json.dumps(document, indent=1) + "\n")
     return found
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None  # JSON has no others
 
 
 def of_device(device: Device, precision: str) -> Calibration:
@@ -186,26 +190,23 @@ def _widths(graph: Graph, factors: Mapping[str, float], step: int) -> dict[str, 
 
 
 def read_points(path: Path) -> list[Point]:
-    """The points kept in a file; none, with a warning, where it is damaged."""
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        points = [
-            Point(
-                rows=float(p["rows"]),
-                ends=float(p["ends"]),
-                items=int(p["items"]),
-                ms=float(p["ms"]),
-            )
-            for p in document["points"]
-        ]
-        if points and all(_possible(point) for point in points):
-            return points
-        LOG.warning("the calibration %s holds impossible numbers; measuring again", path.name)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        LOG.warning("the calibration %s is damaged (%s); measuring again", path.name, error)
-    return []
+    """The points kept in a file; none where there is none, or it was damaged."""
+    return kept_json(path, _points) or []
+
+
+def _points(document: Any) -> list[Point]:
+    points = [
+        Point(
+            rows=float(p["rows"]),
+            ends=float(p["ends"]),
+            items=int(p["items"]),
+            ms=float(p["ms"]),
+        )
+        for p in document["points"]
+    ]
+    if not points or not all(_possible(point) for point in points):
+        raise ValueError("impossible numbers")
+    return points
 
 
 def _possible(point: Point) -> bool:

@@ -25,7 +25,7 @@ from easearch.budget.devices.running import runnable
 from easearch.budget.latency.calibration import REACH, networks, structure
 from easearch.budget.latency.models import whole_model
 from easearch.budget.latency.step import find_step
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept_json
 from easearch.budget.traffic import Traffic, graph_traffic
 from easearch.errors import DeviceError
 from easearch.graph import Graph
@@ -129,7 +129,7 @@ def fitted(
             "counter": counter.name,
             "date": date,
         }
-        write_atomic(path, json.dumps(content, indent=1) + "\n")
+        keep(path, json.dumps(content, indent=1) + "\n")
     return fit(samples, precision, counter.name)
 
 
@@ -210,22 +210,17 @@ def _error(sample: Sample, solution: np.ndarray) -> float:
 
 
 def read_samples(path: Path, counter: str) -> list[Sample]:
-    """What is kept in a file of this counter's; none, with a warning, where it is damaged."""
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        samples = [
-            Sample(**{key: float(x) for key, x in one.items()}) for one in content["samples"]
-        ]
+    """What is kept in a file of this counter's; none where there is none, or it was damaged."""
+
+    def parsed(content: Any) -> list[Sample]:
+        found = [Sample(**{key: float(x) for key, x in one.items()}) for one in content["samples"]]
         if content["counter"] != counter:
             return []
-        if all(_possible(sample) for sample in samples):
-            return samples
-        LOG.warning("the energies %s hold impossible numbers; measuring again", path.name)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        LOG.warning("the energies %s are damaged (%s); measuring again", path.name, error)
-    return []
+        if not all(_possible(sample) for sample in found):
+            raise ValueError("impossible numbers")
+        return found
+
+    return kept_json(path, parsed) or []
 
 
 def _possible(sample: Sample) -> bool:

@@ -9,20 +9,20 @@ lower clock), which no two halves of the same moment would show.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from easearch.budget.devices import Device, Timing
 from easearch.budget.devices.runner import CHUNK
-from easearch.budget.devices.timing import Model
+from easearch.budget.devices.timing import LEAST_US, MOST_US, Model
 from easearch.budget.latency.models import item_model
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept_json
+from easearch.errors import shown
 from easearch.graph import Shape
 
-LOG = logging.getLogger(__name__)
 BUSY = 0.05
 """Halves that are farther apart were measured on a busy machine."""
 SLOW = 0.12
@@ -113,15 +113,16 @@ class Quiet:
         return self.device.folder / f"{self._name}.json"
 
     def _known(self) -> float:
-        try:
-            return float(json.loads(self._path.read_text(encoding="utf-8"))["min_us"])
-        except FileNotFoundError:
-            return float("inf")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            LOG.warning("%s is damaged (%s); measuring again", self._path.name, error)
-            return float("inf")
+        return kept_json(self._path, _call_us) or float("inf")
 
     def _remember(self, call_us: float) -> None:
         if call_us < self.call_us:
             self.call_us = call_us
-            write_atomic(self._path, json.dumps({"min_us": call_us}) + "\n")
+            keep(self._path, json.dumps({"min_us": call_us}) + "\n")
+
+
+def _call_us(content: Any) -> float:
+    us = content["min_us"]
+    if isinstance(us, bool) or not LEAST_US <= us <= MOST_US:
+        raise ValueError(f"expected {LEAST_US:g} to {MOST_US:g} microseconds, got {shown(us)}")
+    return float(us)

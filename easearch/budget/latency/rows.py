@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easearch.budget.latency.kernels import folded
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept, set_aside
+from easearch.errors import FileFormatError, reason_of
 from easearch.graph import Shape
+from easearch.untrusted import TABLE_BYTES, read_text
 
 LOG = logging.getLogger(__name__)
+WIDEST = 2**30
+"""Channels or features of an operator."""
 Item = tuple[Shape, ...]
 
 
@@ -102,18 +106,36 @@ def _size(value: Sequence[int]) -> str:
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """A table's rows by item; damaged ones are left out, with a warning, to be measured again."""
+    """The rows of a table that came with a profile, by item; none where there is no such file.
+    Damaged ones are left out, with a warning.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return _rows(read_text(path, TABLE_BYTES), path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        LOG.warning("the latency table %s cannot be read (%s); measuring again", path, error)
+    except (OSError, FileFormatError) as error:
+        LOG.warning("the latency table %s cannot be read (%s)", path, reason_of(error))
         return {}
+
+
+def kept_rows(path: Path) -> dict[str, Row]:
+    """The rows that were measured here, by item; damaged ones are measured again."""
+    text = kept(path)
+    try:
+        return {} if text is None else _rows(text, path)
+    except FileFormatError as error:
+        set_aside(path, reason_of(error))
+        return {}
+
+
+def _rows(text: str, path: Path) -> dict[str, Row]:
     reader = csv.reader(io.StringIO(text.replace("\0", "?")))
-    if tuple(next(reader, ())) != COLUMNS:
-        LOG.warning("the latency table %s lacks its header; measuring again", path)
-        return {}
+    try:
+        head = tuple(next(reader, ()))
+    except csv.Error:
+        head = ()
+    if head != COLUMNS:
+        raise FileFormatError("it lacks its header")
     rows: dict[str, Row] = {}
     damaged = 0
     try:
@@ -132,13 +154,13 @@ def read_rows(path: Path) -> dict[str, Row]:
 
 
 def merge_rows(path: Path, fresh: Sequence[Row]) -> None:
-    """Add rows to a table file; of two of one item the quieter stays."""
-    rows = read_rows(path)
+    """Add rows to the file of those measured here; of two of one item the quieter stays."""
+    rows = kept_rows(path)
     for row in fresh:
         key = row.item or repr(row.description)
         if key not in rows or row.spread < rows[key].spread:
             rows[key] = row
-    write_atomic(path, as_csv(rows.values()))
+    keep(path, as_csv(rows.values()))
 
 
 def as_csv(rows: Iterable[Row]) -> str:
@@ -164,11 +186,14 @@ def _parsed(cells: Mapping[str, str]) -> Row:
     runs, spread = int(cells["runs"]), float(cells["spread"])
     if not (0 <= low <= median <= high < math.inf and runs > 0 and 0 <= spread < math.inf):
         raise ValueError("impossible times")
+    ins, outs = int(cells["in"]), int(cells["out"])
+    if not (0 < ins <= WIDEST and 0 < outs <= WIDEST):
+        raise ValueError("impossible widths")
     return Row(
         description=Description(
             kind=cells["kind"],
-            ins=int(cells["in"]),
-            outs=int(cells["out"]),
+            ins=ins,
+            outs=outs,
             kernel=cells["kernel"],
             stride=cells["stride"],
             size=cells["size"],

@@ -7,18 +7,19 @@ channels cost nothing. Widths off the step are waste, so growth plans in steps.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from easearch.budget.devices import Device, find_device
 from easearch.budget.latency.models import item_model
 from easearch.budget.latency.quiet import Quiet
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept_json
+from easearch.errors import shown
 from easearch.graph import Shape
 
-LOG = logging.getLogger(__name__)
 STEPS = (4, 8, 16, 32)
 WIDTHS = tuple(range(36, 132, 4))
 """Three blocks of 32: smaller widths are ruled by fixed costs."""
@@ -36,20 +37,28 @@ def find_step(device: str | Device = "host", *, refresh: bool = False) -> int:
     place = find_device(device)
     if place.profile is not None and place.profile.step is not None:
         return place.profile.step
-    path = place.folder / "step.json"
-    if not refresh:
-        try:
-            step = json.loads(path.read_text())["step"]
-            if step in STEPS:
-                return int(step)
-            LOG.warning("%s holds no step of %s; measuring again", path.name, STEPS)
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            LOG.warning("%s cannot be read (%s); measuring again", path.name, error)
+    known = None if refresh else kept_step(place)
+    if known is not None:
+        return known
     step, variation = _measure(place)
-    write_atomic(path, json.dumps({"step": step, "variation": variation}, indent=1) + "\n")
+    keep(_path(place), json.dumps({"step": step, "variation": variation}, indent=1) + "\n")
     return step
+
+
+def kept_step(place: Device) -> int | None:
+    """The step that was measured on a device; None where none was yet."""
+    return kept_json(_path(place), _parsed)
+
+
+def _path(place: Device) -> Path:
+    return place.folder / "step.json"
+
+
+def _parsed(content: Any) -> int:
+    step = content["step"]
+    if isinstance(step, bool) or step not in STEPS:
+        raise ValueError(f"expected a step of {STEPS}, got {shown(step)}")
+    return int(step)
 
 
 def _measure(place: Device) -> tuple[int, dict[int, float]]:

@@ -27,6 +27,7 @@ from easearch.budget.latency.rows import (
     Row,
     describe,
     item_key,
+    kept_rows,
     merge_rows,
     read_rows,
 )
@@ -82,7 +83,7 @@ class LatencyTable:
         """Rows by item: the profile's, and what was measured since."""
         profile = self.device.profile
         told = read_rows(profile.rows_file) if profile is not None else {}
-        return {**told, **read_rows(self.path)}
+        return {**told, **kept_rows(self.path)}
 
     @cached_property
     def step(self) -> int:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from easearch.budget.devices import Device
-from easearch.budget.store import write_atomic
+from easearch.budget.store import keep, kept_json
 from easearch.graph import Graph
 
-LOG = logging.getLogger(__name__)
 STEADY = 0.02
 """Quiet measurements of a network are this close to themselves: 0.5 % where it was looked at."""
 Measured = tuple[float, float]
@@ -34,16 +33,17 @@ def kept(device: Device, graph: Graph, precision: str, measure: Callable[[], Mea
     found = measure()
     if found[1] <= STEADY:
         # Read again: another process may have added its own meanwhile.
-        write_atomic(path, json.dumps({**_read(path), key: found}, indent=1) + "\n")
+        keep(path, json.dumps({**_read(path), key: found}, indent=1) + "\n")
     return found
 
 
 def _read(path: Path) -> dict[str, Measured]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(key): (float(ms), float(noise)) for key, (ms, noise) in content.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        LOG.warning("%s is damaged (%s); measuring again", path.name, error)
-        return {}
+    return kept_json(path, _parsed) or {}
+
+
+def _parsed(content: Any) -> dict[str, Measured]:
+    found = {str(key): (float(ms), float(noise)) for key, (ms, noise) in content.items()}
+    wrong = next((one for one in found.values() if not (0 < one[0] < 1e9 and 0 <= one[1])), None)
+    if wrong is not None:
+        raise ValueError(f"expected milliseconds above 0, got {wrong[0]:g}")
+    return found
