@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from easearch.errors import EasearchError
     from easearch.exporting import export
     from easearch.graph import ChannelGroup, Graph, Layer
+    from easearch.growth.checked import trace
     from easearch.growth.checkpoint import load, save
     from easearch.growth.surgery import apply
     from easearch.moves import Candidate, NewNeuron, Plan, Remove, Split
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from easearch.run import Run, grow
     from easearch.scoring import Splitting, score
     from easearch.selection import select
-    from easearch.tracing import trace
 
 _HOMES = {
     "Budget": "budget",
@@ -55,7 +55,7 @@ _HOMES = {
     "save": "growth.checkpoint",
     "score": "scoring",
     "select": "selection",
-    "trace": "tracing",
+    "trace": "growth.checked",
 }
 
 __all__ = [

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from easearch.graph import Graph
+from easearch.growth.checked import trace
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
 from easearch.growth.growing import Growing
@@ -28,7 +29,6 @@ from easearch.growth.stream import step_compute, stream
 from easearch.growth.targets import Floors, Target, raised
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
 from easearch.roles import Bound, Criterion, Meter, Selector
-from easearch.tracing import trace
 
 
 @dataclass

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from easearch.graph import Graph
+from easearch.growth.checked import trace
 from easearch.growth.surgery import apply
 from easearch.growth.training import Training
-from easearch.tracing import trace
 
 
 @dataclass
