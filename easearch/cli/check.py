@@ -29,7 +29,7 @@ def check(
     with working():
         from easearch.cli.growable import growable, layer_rows
         from easearch.cli.subject import find_subject
-        from easearch.tracing import trace
+        from easearch.growth.checked import trace
 
         subject = find_subject(model, arguments, size, factory)
         graph = trace(subject.model, subject.sample)

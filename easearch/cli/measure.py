@@ -28,7 +28,7 @@ def measure(
     with working():
         from easearch.budget import measure as price
         from easearch.cli.subject import find_subject
-        from easearch.tracing import trace
+        from easearch.growth.checked import trace
 
         subject = find_subject(model, arguments, size, factory)
         graph = trace(subject.model, subject.sample)

@@ -95,7 +95,7 @@ def profile(
 
 def _graph(model: str, arguments: Any, size: str | None, factory: str | None) -> Graph:
     from easearch.cli.subject import find_subject
-    from easearch.tracing import trace
+    from easearch.growth.checked import trace
 
     subject = find_subject(model, arguments, size, factory)
     return trace(subject.model, subject.sample)

@@ -86,10 +86,10 @@ def _scored(path: Path, values: Mapping[str, Any], factory: str | None) -> Outco
     import torch.nn.functional as F
 
     from easearch.feed import DataFeed, data_of
+    from easearch.growth.checked import trace
     from easearch.preflight.ready import seeded, training_device
     from easearch.recipe import built_criterion
     from easearch.scoring import Enough
-    from easearch.tracing import trace
 
     recipe = _recipe_of(path, values)
     growth, device = recipe.growth, training_device(recipe)
