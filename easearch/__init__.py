@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from easearch.graph import ChannelGroup, Graph, Layer
     from easearch.growth.checked import trace
     from easearch.growth.checkpoint import load, save
+    from easearch.growth.step import TakenStep, take_step
     from easearch.growth.surgery import apply
     from easearch.moves import Candidate, NewNeuron, Plan, Remove, Split
     from easearch.preflight.plan import Preflight, plan
@@ -45,6 +46,7 @@ _HOMES = {
     "Run": "run",
     "Split": "moves",
     "Splitting": "scoring",
+    "TakenStep": "growth.step",
     "apply": "growth.surgery",
     "certify": "budget",
     "export": "exporting",
@@ -55,6 +57,7 @@ _HOMES = {
     "save": "growth.checkpoint",
     "score": "scoring",
     "select": "selection",
+    "take_step": "growth.step",
     "trace": "growth.checked",
 }
 
@@ -75,6 +78,7 @@ __all__ = [
     "Run",
     "Split",
     "Splitting",
+    "TakenStep",
     "apply",
     "certify",
     "export",
@@ -85,6 +89,7 @@ __all__ = [
     "save",
     "score",
     "select",
+    "take_step",
     "trace",
 ]
 

@@ -59,7 +59,14 @@ class Split:
         return len(self.shares) - 1
 
     def scaled(self, factor: float) -> Split:
-        """The same split at `factor` times its step (0: silent)."""
+        """The same split at another step.
+
+        Args:
+            factor: times the offsets; 1: as it is, 0: the silent split, two halves in one place.
+
+        Returns:
+            The split; shares stay. The gain of a candidate holds for factor 1 alone.
+        """
         moved = tuple(
             {name: value * factor for name, value in offset.items()} for offset in self.offsets
         )
@@ -95,7 +102,14 @@ class NewNeuron:
         return not self.out
 
     def scaled(self, factor: float) -> NewNeuron:
-        """The same neuron with its outgoing columns times `factor` (0: silent)."""
+        """The same neuron at another step.
+
+        Args:
+            factor: times the outgoing columns; 1: as it is, 0: nobody reads it, which is silent.
+
+        Returns:
+            The neuron; its incoming rows stay.
+        """
         return replace(
             self, out={name: value * factor for name, value in self.out.items()} if factor else {}
         )
@@ -230,7 +244,8 @@ class Plan:
             count + ", ".join(wider) if wider else "no growth",
             f"gain {self.gain:.3g} nats, {proof} ({self.solver}, {self.seconds:.2g} s)",
         ]
-        return "\n".join([*lines, *map(str, self.prices)])
+        taken = "take the moves together: ea.take_step(model, graph, plan.moves, batches)"
+        return "\n".join([*lines, *map(str, self.prices), *([taken] if self.moves else [])])
 
 
 # --- formulas

@@ -25,6 +25,7 @@ from easearch.growth.growing import Growing
 from easearch.growth.hours import Hours
 from easearch.growth.planning import Growth, Planner, Verify
 from easearch.growth.state import Clock, State
+from easearch.growth.step import best, searched
 from easearch.growth.stream import step_compute, stream
 from easearch.growth.targets import Floors, Target, raised
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
@@ -147,7 +148,7 @@ class Grower:
             tried = self._line_search(growth, searching)
         self.compute.search += work.macs
         clock.lap("search")
-        factor = min((f for f, _ in tried if f), key=dict(tried).__getitem__, default=0.0)
+        factor = best(tried)
         state.model, state.optimizer = growth.of(state.model, before, factor, state.optimizer)
         state.graph = trace(state.model, self.sample)
         state.stage = len(self.steps) + 1
@@ -206,11 +207,12 @@ class Grower:
     def _line_search(self, growth: Growth, batches: Any) -> list[tuple[float, float]]:
         """(factor, loss) for the silent growth and every factor."""
         state = self.state
-        tried = [(0.0, evaluate(state.model, batches).loss)]
-        for factor in () if growth.silent else self.growing.line_search:
-            loss = evaluate(growth.of(state.model, state.graph, factor), batches).loss
-            tried.append((factor, loss if loss == loss else float("inf")))
-        return tried
+
+        def loss_of(factor: float) -> float:
+            grown = growth.of(state.model, state.graph, factor) if factor else state.model
+            return evaluate(grown, batches).loss
+
+        return searched(loss_of, () if growth.silent else self.growing.line_search)
 
     def _stage_bound(self, bound: Bound, share: float, tighter: float) -> Bound:
         """The bound of a stage: a share of the way from the seed's cost to the limit."""

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from easearch.errors import DeviceError, GraphError
 from easearch.graph import Graph
-from easearch.growth.surgery import apply
+from easearch.growth.surgery import perform
 from easearch.growth.verifying import verified
 from easearch.moves import Candidate, NewNeuron, Plan
 from easearch.roles import Bound, Meter, Ranges, Selector
@@ -86,11 +86,11 @@ class Growth:
         layers = [one.move.scaled(factor) for one in self.layers]
         moves = [move.scaled(factor) for move in self.plan.moves]
         if optimizer is None:
-            deeper = apply(model, graph, layers) if layers else model
-            return apply(deeper, self.deep, moves)
+            deeper = perform(model, graph, layers) if layers else model
+            return perform(deeper, self.deep, moves)
         if layers:
-            model, optimizer = apply(model, graph, layers, optimizer)
-        return apply(model, self.deep, moves, optimizer)
+            model, optimizer = perform(model, graph, layers, optimizer)
+        return perform(model, self.deep, moves, optimizer)
 
 
 def affordable(

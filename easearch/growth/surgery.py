@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from easearch.checks.objects import check_moves, check_own
 from easearch.errors import GraphError
 from easearch.graph import Graph, Held, Layout
 from easearch.growth.carrying import carried
@@ -53,6 +54,23 @@ def apply(
         GraphError: a move does not fit the graph, the graph does not fit the model, or the
             optimizer's state cannot follow.
     """
+    check_own(model, graph)
+    check_moves(moves, graph)
+    if optimizer is None:
+        return perform(model, graph, moves)
+    return perform(model, graph, moves, optimizer)
+
+
+@overload
+def perform(model: nn.Module, graph: Graph, moves: Sequence[Move]) -> nn.Module: ...
+@overload
+def perform(
+    model: nn.Module, graph: Graph, moves: Sequence[Move], optimizer: Optimizer
+) -> tuple[nn.Module, Optimizer]: ...
+def perform(
+    model: nn.Module, graph: Graph, moves: Sequence[Move], optimizer: Optimizer | None = None
+) -> nn.Module | tuple[nn.Module, Optimizer]:
+    """As `apply`, of arguments that are known to fit; moves may be scaled beyond all numbers."""
     graph.after(moves)
     changed = lineages(graph, moves, twins(graph, moves, _tensors(model)))
     grown = _rebuilt(model, graph, changed)

@@ -19,8 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from easearch.checks.batches import samples_in
 from easearch.errors import BudgetError
 from easearch.roles import Batches
+from easearch.structures import call
 from easearch.tracing.program import evaluating
 
 RECALIBRATED = 4096
@@ -175,8 +177,8 @@ def recalibrate(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> None:
             norm.train()
         seen = 0
         for inputs, targets in batches:
-            model(inputs)
-            seen += len(targets)
+            call(model, inputs)
+            seen += samples_in(inputs, targets)
             if seen >= RECALIBRATED:
                 return
 

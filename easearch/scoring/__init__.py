@@ -9,13 +9,16 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
+from easearch.checks.batches import told
 from easearch.errors import ScoringError, ScoringWarning, nearest
 from easearch.graph import Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Criterion, Loss
+from easearch.scoring.door import check_scoring
 from easearch.scoring.enough import Enough, Images
 from easearch.scoring.firefly import Firefly
 from easearch.scoring.gradmax import GradMax
@@ -27,6 +30,7 @@ from easearch.scoring.scores import Scores
 from easearch.scoring.shuffled import Shuffled
 from easearch.scoring.splitting import Splitting
 from easearch.scoring.unscored import Unscored
+from easearch.tracing.untouched import untouched
 
 
 def _shuffled(of: str = "unit", seed: int = 0, **options: Any) -> Shuffled:
@@ -110,9 +114,16 @@ def score(
     """
     if isinstance(criterion, str):
         criterion = _named(criterion, crossfit=crossfit)
+    elif not callable(getattr(criterion, "score", None)):
+        raise ScoringError(
+            f"expected a criterion, its name or an object with a score method, got "
+            f"{told(criterion)}; known: {', '.join(CRITERIA)}"
+        )
+    check_scoring(model, graph, batches, loss)
     if images is not None:
         criterion = Enough(of=criterion, images=images)
-    found = criterion.score(model, graph, batches, loss)
+    with torch.inference_mode(False), untouched(model):
+        found = criterion.score(model, graph, batches, loss)
     doubt = getattr(found, "doubt", None)
     if doubt is not None:
         warnings.warn(doubt, ScoringWarning, stacklevel=2)

@@ -33,7 +33,7 @@ def held(graph: Graph, training: Graph | None) -> Graph:
     """
     if training is None:
         reason = "parts of the model run in training only, and its training pass cannot be traced"
-        return _frozen(graph, dict.fromkeys(graph.groups, reason))
+        return frozen(graph, dict.fromkeys(graph.groups, reason))
     reasons: dict[str, str] = {}
     for layer in training.layers:
         if layer.name in graph.by_name:
@@ -45,10 +45,11 @@ def held(graph: Graph, training: Graph | None) -> Graph:
                     reasons.setdefault(
                         here, f"'{layer.name}', which runs in training only, uses it"
                     )
-    return _frozen(graph, reasons)
+    return frozen(graph, reasons)
 
 
-def _frozen(graph: Graph, reasons: dict[str, str]) -> Graph:
+def frozen(graph: Graph, reasons: dict[str, str]) -> Graph:
+    """The graph with these groups frozen; a group that is frozen already keeps its reason."""
     return replace(
         graph,
         channel_groups=tuple(

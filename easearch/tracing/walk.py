@@ -36,7 +36,8 @@ from easearch.tracing.recording import imagined, of_two, recorded
 from easearch.tracing.registry import KINDS, kind_of
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
-from easearch.tracing.training_only import held, unmet
+from easearch.tracing.trainable import untrained
+from easearch.tracing.training_only import frozen, held, unmet
 
 OPAQUE = "opaque"
 INPUT = "input"
@@ -59,6 +60,7 @@ def trace(model: nn.Module, sample: Structure) -> Graph:
     graph = _walked(model, traced, seen)
     if unmet(model, traced):
         graph = held(graph, _of_training(model, inputs))
+    graph = frozen(graph, untrained(model, graph))
     return replace(graph, unused=_unused(model, graph))
 
 
