@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from easearch.checks.objects import check_graph
+from easearch.errors import BudgetError
 from easearch.budget.meters import find_meter
 from easearch.budget.meters.meter import WHOLE, LayerMeter
 from easearch.graph import Graph
@@ -99,6 +101,7 @@ def measure(
         BudgetError: an unknown meter, device or precision.
         DeviceError: the latency of a layer cannot be measured.
     """
+    check_graph(graph, kind=BudgetError)
     chosen = [find_meter(name, device, precision) for name in meters]
     return CostTable(
         graph=graph,

@@ -6,15 +6,17 @@ axis of tensors.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from easearch.errors import EasearchError, ScoringError, reason_of
-from easearch.structures import call, mapped, tensors
+from easearch.structures import arguments, call, mapped, tensors
 
 PAIR = "(inputs, targets)"
 
@@ -90,13 +92,15 @@ def cut(value: Any, rows: slice, samples: int) -> Any:
     return mapped(lambda t: t[rows] if t.dim() and len(t) == samples else t, value)
 
 
-def outputs_of(model: nn.Module, inputs: Any) -> Any:
-    """What a model gives for a batch's inputs.
+def outputs_of(model: nn.Module, inputs: Any, held: Mapping[str, Tensor] | None = None) -> Any:
+    """What a model gives for a batch's inputs, with these tensors in place of its own.
 
     Raises:
         ScoringError: it does not run on them.
     """
     try:
+        if held is not None:
+            return functional_call(model, dict(held), *arguments(inputs))
         return call(model, inputs)
     except (EasearchError, torch.OutOfMemoryError):
         raise
@@ -110,6 +114,13 @@ def outputs_of(model: nn.Module, inputs: Any) -> Any:
 
 def _unlike(model: nn.Module, inputs: Any) -> str:
     """Where inputs are of another type, or elsewhere, than the model: a phrase; else nothing."""
+    args, named = arguments(inputs)
+    try:
+        inspect.signature(model.forward).bind(*args, **named)
+    except (TypeError, ValueError):
+        takes = ", ".join(inspect.signature(model.forward).parameters)
+        given = ", ".join(map(str, named)) or f"{len(args)} inputs"
+        return f"it takes ({takes}), and got {given}"
     own = next((p for p in model.parameters() if p.is_floating_point()), None)
     for tensor in tensors(inputs) if own is not None else ():
         assert own is not None

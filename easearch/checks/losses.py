@@ -90,6 +90,10 @@ def check_loss(model: nn.Module, inputs: Any, targets: Any, loss: Loss) -> None:
     Raises:
         ScoringError: the model does not run; the loss is no mean, not finite, or has no gradient.
     """
+    if not callable(loss):
+        raise ScoringError(
+            f"expected a loss, loss(outputs, targets), got {told(loss)}; pass a function"
+        )
     inputs, targets = part_of(inputs, targets, slice(0, FEW))
     samples = samples_in(inputs, targets)
     with torch.enable_grad():

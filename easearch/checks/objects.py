@@ -39,10 +39,19 @@ def check_model(model: Any, *, values: bool = True, kind: type[EasearchError] = 
                 f"expected a model with numbers in it, got '{name}' on the meta device; move it "
                 "with to_empty and load its weights"
             )
-        if tensor.is_inference() and not torch.is_inference_mode_enabled():
+
+
+def check_finite(model: nn.Module, *, kind: type[EasearchError] = GraphError) -> None:
+    """Refuse weights that are not finite: an activation may hide them from the loss.
+
+    Raises:
+        EasearchError: of this kind, with the first of them.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
             raise kind(
-                f"expected a model that can be trained, got '{name}', made in inference mode; "
-                "make the model outside of torch.inference_mode()"
+                f"expected finite weights, got some in '{name}' that are not; train it again with "
+                "a lower rate"
             )
 
 

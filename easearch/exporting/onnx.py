@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from easearch.budget.exported.file import BUFFERS
+from easearch.checks.objects import check_model
 from easearch.errors import ExportError, nearest
 from easearch.exporting.pooling import pool_globally
 from easearch.exporting.quantize import Agreement, agreement, calibration_samples, quantize
@@ -85,6 +86,7 @@ def export(
             file is not valid, or its outputs are further from the model's than the tolerance.
     """
     path = Path(path)
+    check_model(model, kind=ExportError)
     _check(sample, precision, calibration)
     bar = TOLERANCE[precision] if tolerance is None else tolerance
     samples = None

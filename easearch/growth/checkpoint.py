@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from easearch.checks.objects import check_model
 from easearch.errors import FileFormatError, GraphError, nearest
 from easearch.factories import FORM, Factory, find_factory, is_import_path
 from easearch.growth.architecture import (
@@ -55,6 +56,7 @@ def save(
         FileFormatError: the factory does not build this network; nothing is written then.
         GraphError: the model cannot be traced, or the factory cannot be found.
     """
+    check_model(model)
     if not isinstance(sample, Tensor):
         raise GraphError(f"expected one tensor as sample, got a {type(sample).__name__}")
     architecture = Architecture(

@@ -87,8 +87,9 @@ def take_step(
     check_own(model, graph)
     check_moves(moves, graph)
     for factor in factors:
-        if isinstance(factor, bool) or not 0 < factor < math.inf:
-            raise GraphError(f"expected factors above 0, got {factor}; leave it out")
+        number = isinstance(factor, int | float) and not isinstance(factor, bool)
+        if not number or not 0 < factor < math.inf:
+            raise GraphError(f"expected factors above 0, numbers, got {factor!r}; leave it out")
     first = checked(batches)[0]
     with evaluating(model):
         check_loss(model, *first, loss)

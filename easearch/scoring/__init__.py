@@ -114,7 +114,7 @@ def score(
     """
     if isinstance(criterion, str):
         criterion = _named(criterion, crossfit=crossfit)
-    elif not callable(getattr(criterion, "score", None)):
+    elif isinstance(criterion, type) or not callable(getattr(criterion, "score", None)):
         raise ScoringError(
             f"expected a criterion, its name or an object with a score method, got "
             f"{told(criterion)}; known: {', '.join(CRITERIA)}"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from easearch.checks.batches import checked
 from easearch.checks.losses import check_loss
-from easearch.checks.objects import check_own
+from easearch.checks.objects import check_finite, check_own
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.roles import Batches, Loss
@@ -27,15 +27,11 @@ def check_scoring(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) 
     """
     check_own(model, graph, values=True, kind=ScoringError)
     _check_trained(model, graph)
-    if not callable(loss):
-        raise ScoringError(
-            f"expected a loss, loss(outputs, targets), got a {type(loss).__name__}; pass a function"
-        )
-
     def looked() -> list[Tensor]:
         inputs, targets = checked(batches)[0]
         with torch.inference_mode(False), untouched(model), scoring_state(model):
             check_loss(model, inputs, targets, loss)
+        check_finite(model, kind=ScoringError)
         return []
 
     shards.together(looked, _device(model))
@@ -48,6 +44,12 @@ def _check_trained(model: nn.Module, graph: Graph) -> None:
             "nothing can grow: all parameters of the model have requires_grad=False; call "
             "model.requires_grad_(True) and trace it again"
         )
+    for name, parameter in model.named_parameters():
+        if parameter.is_inference():
+            raise ScoringError(
+                f"expected a model that can be trained, got '{name}', made in inference mode; "
+                "make the model outside of torch.inference_mode()"
+            )
     reasons = untrained(model, graph)
     for group in graph.growable:
         if group.name in reasons:

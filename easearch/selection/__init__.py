@@ -72,7 +72,7 @@ def select(
         )
     check_graph(graph)
     check_candidates(candidates, graph)
-    if not (hasattr(budget, "bounds") and hasattr(budget, "step")):
+    if isinstance(budget, type) or not (hasattr(budget, "bounds") and hasattr(budget, "step")):
         raise BudgetError(
             f"expected a budget, got {told(budget)}; write "
             'ea.Budget({"latency_ms": 4.0}, device="host")'

@@ -1,4 +1,4 @@
-"""One common step for a plan's moves: the loss of the batches that it is searched on does not rise."""
+"""One common step for a plan's moves: the loss on the batches of its search does not rise."""
 
 from __future__ import annotations
 

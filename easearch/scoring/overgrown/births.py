@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from easearch.checks.batches import outputs_of
 from easearch.errors import ScoringError
 from easearch.roles import Batches
 from easearch.scoring.overgrown.network import Overgrown
 from easearch.scoring.samples.shards import together
-from easearch.structures import arguments
 
 
 class _Norm:
@@ -68,7 +67,7 @@ def measured(over: Overgrown, numbers: Tensor, batches: Batches) -> Tensor:
             for module, norm in norms.items():
                 stack.enter_context(module.register_forward_pre_hook(norm.see))
             for inputs, _ in batches:
-                functional_call(over.model, tensors, *arguments(inputs))
+                outputs_of(over.model, inputs, tensors)
         return [norm.sums for norm in norms.values()]
 
     result = numbers.clone()

@@ -16,16 +16,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from easearch.checks.losses import finite, loss_at
+from easearch.checks.batches import outputs_of
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.moves import Move
 from easearch.roles import Loss
 from easearch.scoring.samples.gradients import gradients
-from easearch.structures import arguments
 
 Carrying = Callable[[Tensor], Sequence[Move]]
 """Numbers (n,) -> the same moves with these numbers in them, each as it is or times a constant."""
@@ -99,7 +98,7 @@ class Overgrown:
         tensors = self.tensors(numbers)
         leaves = {k: t.requires_grad_() for k, t in tensors.items() if k in self._learned}
         with torch.enable_grad():
-            outputs = functional_call(self.model, tensors, *arguments(inputs))
+            outputs = outputs_of(self.model, inputs, tensors)
             mean = loss_at(loss, outputs, targets)
             advice = "check the inputs, or score with a smaller step"
             finite(mean, f"with all candidates in the network; {advice}")
