@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from easearch.checks.objects import check_graph
-from easearch.errors import BudgetError
 from easearch.budget.meters import find_meter
 from easearch.budget.meters.meter import WHOLE, LayerMeter
+from easearch.checks.objects import check_graph
+from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.roles import Cost
 from easearch.table import aligned

@@ -27,6 +27,7 @@ def check_scoring(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) 
     """
     check_own(model, graph, values=True, kind=ScoringError)
     _check_trained(model, graph)
+
     def looked() -> list[Tensor]:
         inputs, targets = checked(batches)[0]
         with torch.inference_mode(False), untouched(model), scoring_state(model):

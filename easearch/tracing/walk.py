@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from easearch.checks.objects import check_model
 from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
 from easearch.structures import Structure
@@ -55,6 +56,7 @@ def trace(model: nn.Module, sample: Structure) -> Graph:
     Raises:
         GraphError: the model cannot be traced, or does not run on the sample.
     """
+    check_model(model, values=False)
     traced = program(model, sample)
     inputs, seen = _seen(model, traced, sample)
     graph = _walked(model, traced, seen)

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from easearch.checks.losses import finite, loss_at
 from easearch.checks.batches import outputs_of
+from easearch.checks.losses import finite, loss_at
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
