@@ -13,6 +13,7 @@ from easearch.budget.meters import METERS, check_precision, find_meter, load_plu
 from easearch.budget.meters.meter import LayerMeter
 from easearch.budget.quantities import UNITS, Quantity, parse, spelled
 from easearch.budget.slips import Reach, slip
+from easearch.budget.time_cap import TimeCap
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.roles import Bound, Meter
@@ -59,13 +60,16 @@ class Budget:
         """Copy by value: the read-only views are made anew."""
         return (Budget, (dict(self.limits), self.device, self.precision))
 
-    def bounds(self, graph: Graph, wider: Sequence[Graph] = ()) -> tuple[Bound, ...]:
+    def bounds(
+        self, graph: Graph, wider: Sequence[Graph] = (), cap: TimeCap | None = None
+    ) -> tuple[Bound, ...]:
         """The limits as bounds, relative ones resolved against `graph`, the seed.
 
         Args:
             graph: the seed.
             wider: the widest that it can be after each growth, where that is known: limits that
                 were written in another unit than meant then show.
+            cap: on the time that is measured; past it operators are estimated.
 
         Raises:
             BudgetError: the graph itself is above a limit, a limit is off by a thousand, or a meter
@@ -74,7 +78,7 @@ class Budget:
         """
         bounds, missed = [], []
         for name, quantity in self.quantities.items():
-            meter = find_meter(name, self.device, self.precision)
+            meter = find_meter(name, self.device, self.precision, cap)
             try:
                 _check_whole(meter, graph)
                 bounds.append(_bound(quantity, Reach(meter=meter, graphs=(graph, *wider))))

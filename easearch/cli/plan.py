@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 def plan(
     recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
     changes: Set = None,
+    minutes: Annotated[
+        float, typer.Option(help="Minutes of measuring at most, about; the rest is estimated.")
+    ] = 2.0,
     as_json: Json = False,
 ) -> None:
     """Tell what a run can reach and what it will take; status 1 if it cannot be done."""
@@ -36,7 +39,7 @@ def plan(
         from easearch.preflight.plan import plan as look_ahead
 
         with watching(errors_console()) as watch:
-            found = look_ahead(recipe, overrides=values, watch=watch)
+            found = look_ahead(recipe, overrides=values, watch=watch, minutes=minutes)
     if as_json:
         document = {"total_seconds": found.estimate.total, "channels_that_grow": found.channels[0]}
         print_json({**vars(found), **document})

@@ -16,29 +16,25 @@ import torch.nn.functional as F
 from torch import nn
 
 from easearch.budget import Latency
+from easearch.budget.time_cap import TimeCap
 from easearch.exporting import export
 from easearch.graph import Graph
 from easearch.growth.compute import Compute, counted
 from easearch.growth.cutting import keepable
+from easearch.growth.events import Watcher
 from easearch.growth.front import weighted
-from easearch.growth.surgery import apply, resize
+from easearch.growth.surgery import apply
 from easearch.growth.training import RECALIBRATED
 from easearch.moves import Candidate, NewNeuron
 from easearch.preflight.reach import stops
 from easearch.preflight.ready import Ready
-from easearch.preflight.timing import (
-    Pace,
-    Scored,
-    between,
-    clocked,
-    pace_of,
-    scored,
-    step_peak_mb,
-)
-from easearch.recipe import built_criterion
+from easearch.preflight.timer import Timer, model_of
+from easearch.preflight.timing import Pace, Scored, between, clocked, step_peak_mb
 from easearch.scoring.worth import worth
 from easearch.selection import selector
 
+EXPORT_S = 10.0
+"""Seconds that exporting a network takes about, where it was not timed."""
 WHOLES = 2
 """How often the network is timed as a whole: before it is trained, and as a file."""
 
@@ -63,6 +59,8 @@ class Estimate:
     """Whether it may do with fewer: time and compute are then the most that it can take."""
     share: float
     """Of one core, that the timed steps had: well below 1 on a busy machine."""
+    untimed: tuple[str, ...] = ()
+    """Parts that were not timed, since the time for it was up: taken in proportion to others."""
 
     @property
     def total(self) -> float:
@@ -70,31 +68,37 @@ class Estimate:
         return sum(self.seconds.values())
 
 
-def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
+def estimated(
+    ready: Ready,
+    stages: Sequence[Graph],
+    watch: Watcher = lambda event: None,
+    cap: TimeCap | None = None,
+) -> Estimate:
     """Time a few steps of the run's parts, at the seed's widths and at those of its last stages.
 
     Args:
         ready: the run; its model takes a few steps at rate 0.
         stages: the network after each growth, as it is expected.
+        watch: is told what is timed.
+        cap: on the time for it; past it the seed's numbers are scaled by multiply-adds.
 
     Raises:
         ScoringError: the criterion cannot score the network.
         ExportError: the network cannot be exported.
     """
-    run = _Run(ready, stages)
-    models = {k: run.model(k) for k in sorted({0, len(stages) - 1, len(stages)})}
-    rule, growths = built_criterion(ready.recipe.growth), len(ready.growing.at)
-    paces = [pace_of(one, run.graphs[k], ready.feed, ready.training) for k, one in models.items()]
-    found = [
-        scored(one, run.graphs[k], ready.feed, rule) for k, one in models.items() if k < growths
-    ]
-    scores = [one for one, _ in found]
-    if all(
-        isinstance(one.move, NewNeuron) and one.move.silent for _, some in found for one in some
-    ):
+    run, timer = _Run(ready, stages), Timer(watch, cap or TimeCap())
+    numbers, growths = sorted({0, len(stages) - 1, len(stages)}), len(ready.growing.at)
+    graphs = [run.graphs[number] for number in numbers]
+    scores, candidates = timer.scores(ready, [run.graphs[k] for k in numbers if k < growths])
+    paces = timer.paces(ready, graphs)
+    if all(isinstance(one.move, NewNeuron) and one.move.silent for one in candidates):
         run.tries = 1  # what nobody reads yet has no step to be searched
-    selection, surgery = _grown(ready, found[0][1]) if growths else (_cut(run), 0.0)
-    last, networks = models[len(stages)], len(ready.points)
+    timer.say("selection and surgery")
+    selection, surgery = _grown(ready, candidates) if growths else (_cut(run), 0.0)
+    last, networks = run.model(len(stages)), len(ready.points)
+    exporting = EXPORT_S
+    if timer.goes_on("export", "an export"):
+        exporting = _exported(ready, last) + _timed(ready, run.graphs[-1])
     passes = run.passes(scores)
     seconds = {
         "load": ready.loaded,
@@ -103,7 +107,7 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
         "scoring": run.scored(scores) + run.weighing[0],
         "selection": selection * len(stages),
         "line search": run.searched(paces) + surgery * run.tries * growths,
-        "export, certificate": networks * (_exported(ready, last) + _timed(ready, run.graphs[-1])),
+        "export, certificate": networks * exporting,
     }
     return Estimate(
         seconds=seconds,
@@ -117,6 +121,7 @@ def estimated(ready: Ready, stages: Sequence[Graph]) -> Estimate:
         images=ready.feed.scoring(0).samples,
         at_most=growths > 0 and ready.recipe.growth.images == "auto",
         share=min(one.share for one in paces),
+        untimed=tuple(timer.untimed),
     )
 
 
@@ -153,8 +158,7 @@ class _Run:
 
     def model(self, number: int) -> nn.Module:
         """The network after so many growths; in its channels stands what the seed's hold."""
-        state = self.ready.state
-        return resize(state.model, state.graph, self.graphs[number].widths)
+        return model_of(self.ready, self.graphs[number])
 
     def trained(self, paces: Sequence[Pace], passes: Sequence[float]) -> float:
         steps = self.ready.feed.steps

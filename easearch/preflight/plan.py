@@ -10,6 +10,8 @@ from typing import Any
 
 from easearch.budget.quantities import Quantity
 from easearch.budget.slips import Reach
+from easearch.budget.time_cap import TimeCap
+from easearch.errors import RecipeError
 from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher
 from easearch.preflight.classes import ClassPlan, class_rows, class_sentence, classes_of
@@ -25,6 +27,10 @@ from easearch.table import aligned
 
 FULL = 0.9
 """A limit counts as filled from here on: the last step of widths rarely fits exactly."""
+MINUTES = 2.0
+"""Of measuring, at most."""
+PRICING = 0.6
+"""Of these minutes, for the operators of the network; what is left times the run's parts."""
 AHEAD = 4.0
 """The reachable range is told up to so many times the limit; pricing wider networks is dear."""
 
@@ -178,6 +184,7 @@ def plan(
     *,
     overrides: Mapping[str, Any] | None = None,
     watch: Watcher | None = None,
+    minutes: float = MINUTES,
 ) -> Preflight:
     """Tell what a run can do and will take, before anything is spent: nothing is trained.
 
@@ -188,24 +195,29 @@ def plan(
         recipe: a YAML file, or a recipe.
         overrides: other values at dotted paths, `{"training.epochs": 2}`.
         watch: is told what happens (`easearch.growth.events`).
+        minutes: of measuring at most, about; past it operators and parts of the run are estimated
+            from what was measured, and notes say which.
 
     Raises:
+        RecipeError: minutes that are not above 0.
         EasearchError: the run cannot be done; `grow` refuses it with the same sentence.
     """
     began = time.perf_counter()
+    if not minutes > 0:
+        raise RecipeError(f"minutes: expected a number above 0, got {minutes!r}")
     if isinstance(recipe, Recipe):
         chosen = recipe.changed(overrides) if overrides else recipe
     else:
         chosen = Recipe.load(recipe, overrides)
     told = watch or (lambda event: None)
     with seeded(chosen):
-        ready = make_ready(chosen, told)
+        ready = make_ready(chosen, told, PRICING * 60 * minutes)
         told(Phase(name="fill", detail="widths that the limits allow"))
         stages = filled(ready.state.graph, ready.growing, ready.targets)
         if ready.growing.start is not None:  # the largest is no guess, the others are cut from it
             stages = parts(stages, ready.state.graph.with_widths(ready.growing.start))
-        told(Phase(name="time", detail="a few steps"))
-        takes = estimated(ready, stages)
+        left = 60 * minutes - (time.perf_counter() - began - ready.loaded)
+        takes = estimated(ready, stages, told, TimeCap(left))
         limits = _limits(ready, stages)
     return Preflight(
         name=chosen.name,
@@ -219,7 +231,7 @@ def plan(
         trunk=chosen.front.trunk * ready.training.epochs if len(ready.points) > 1 else None,
         width_step=ready.growing.width_step,
         estimate=takes,
-        notes=(*ready.notes, *remarks(ready, takes)),
+        notes=(*ready.notes, *remarks(ready, takes, minutes)),
         took=time.perf_counter() - began,
     )
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from easearch.budget import Budget
 from easearch.budget.quantities import spelled
 from easearch.budget.slips import Reach
+from easearch.budget.time_cap import TimeCap
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.preflight.reach import unreachable
@@ -35,7 +36,13 @@ def legs(recipe: Recipe) -> int:
     return 1 if recipe.wide else len(recipe.budget.points)
 
 
-def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph], legs: int) -> Points:
+def priced(
+    budgets: Sequence[Budget],
+    graph: Graph,
+    wider: Sequence[Graph],
+    legs: int,
+    cap: TimeCap | None = None,
+) -> Points:
     """The limits of every network, relative ones resolved against the seed.
 
     Args:
@@ -43,6 +50,7 @@ def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph], legs
         graph: the seed.
         wider: the widest that it can be after each growth.
         legs: limits that growth goes through one by one.
+        cap: on the time that is measured.
 
     Raises:
         BudgetError: the seed is above the first limits, one is off by a thousand, or they do not
@@ -50,7 +58,7 @@ def priced(budgets: Sequence[Budget], graph: Graph, wider: Sequence[Graph], legs
         DeviceError: a latency cannot be measured.
     """
     found = [
-        budget.bounds(graph, wider[: growths(number, legs, len(wider))])
+        budget.bounds(graph, wider[: growths(number, legs, len(wider))], cap)
         for number, budget in enumerate(budgets)
     ]
     for number, (budget, following) in enumerate(pairwise(budgets)):

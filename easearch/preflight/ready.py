@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from easearch.budget import Budget, find_meter
 from easearch.budget.slips import Reach
+from easearch.budget.time_cap import TimeCap
 from easearch.data import Dataset
 from easearch.errors import DeviceError, RecipeError
 from easearch.feed import DataFeed, data_of
@@ -58,6 +60,8 @@ class Ready:
     reaches: Sequence[Reach]
     """A reach a bound of the largest network."""
     notes: Sequence[str]
+    cap: TimeCap
+    """What was estimated since the time for measuring was up."""
     started: float
     """`time.perf_counter()` when it began to be made ready."""
     loaded: float
@@ -86,8 +90,13 @@ class Ready:
         return towards(self.bounds, self.growing.stages)
 
 
-def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
+def make_ready(recipe: Recipe, watch: Watcher, cap_s: float = math.inf) -> Ready:
     """Load the data, build the seed, price it, and hold every limit against what growth can do.
+
+    Args:
+        recipe: what is asked for.
+        watch: is told what happens.
+        cap_s: seconds of measuring, past which operators are estimated.
 
     Raises:
         RecipeError: no CUDA device, a seed that does not fit the data.
@@ -112,12 +121,13 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     growing = growing_of(recipe, state.graph, _width_step(recipe, budgets[-1], watch))
     wider = widest(state.graph, growing)
     watch(Phase(name="measure", detail=f"the seed on {recipe.budget.device}"))
-    points = priced(budgets, state.graph, wider, legs(recipe))
+    cap = TimeCap(cap_s, lambda done, of: watch(Phase(name="measure", detail=_operators(done, of))))
+    points = priced(budgets, state.graph, wider, legs(recipe), cap)
     watch(Phase(name="measure", detail="the uniform network within the limits"))
     growing, training = scheduled(recipe, state.graph, points, growing, training, feed.samples)
     check_floors(state.graph, growing, points[-1])
     reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
-    meters, untold = _meters(recipe, points[-1], state.graph)
+    meters, untold = _meters(recipe, points[-1], state.graph, cap)
     notes = [*data.notes, *beyond(points, reaches, legs(recipe)), *untold]
     for note in notes:
         watch(Note(text=note))
@@ -136,6 +146,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
         meters=meters,
         reaches=reaches,
         notes=notes,
+        cap=cap,
         started=started,
         loaded=loaded,
     )
@@ -163,14 +174,20 @@ def _width_step(recipe: Recipe, budget: Budget, watch: Watcher) -> int:
     return budget.step()
 
 
-def _meters(recipe: Recipe, bounds: Sequence[Bound], graph: Graph) -> tuple[list[Meter], list[str]]:
+def _operators(done: int, total: int) -> str:
+    return f"{done:,} of {total:,} operators"
+
+
+def _meters(
+    recipe: Recipe, bounds: Sequence[Bound], graph: Graph, cap: TimeCap
+) -> tuple[list[Meter], list[str]]:
     """The meters that a run tells of, and why others are left out."""
     meters, untold = {bound.meter.name: bound.meter for bound in bounds}, []
     for name in REPORTED:
         if name in meters:
             continue
         try:
-            meter = find_meter(name, recipe.budget.device, recipe.budget.precision)
+            meter = find_meter(name, recipe.budget.device, recipe.budget.precision, cap)
             meter.cost(graph)
         except DeviceError as error:
             untold.append(f"{name} is not told of, since it has no limit and no price: {error}")

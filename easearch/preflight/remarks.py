@@ -12,9 +12,30 @@ DEAR = 0.25
 """Of the compute, above which scoring and searching take too much of it."""
 
 
-def remarks(ready: Ready, takes: Estimate) -> list[str]:
+def remarks(ready: Ready, takes: Estimate, minutes: float) -> list[str]:
     """Sentences, as a plan prints them."""
-    return [*_not_foreseen(ready, takes), *_dear(takes), *_busy(takes)]
+    return [
+        *_capped(ready, takes, minutes),
+        *_not_foreseen(ready, takes),
+        *_dear(takes),
+        *_busy(takes),
+    ]
+
+
+def _capped(ready: Ready, takes: Estimate, minutes: float) -> list[str]:
+    """What was estimated since the time was up."""
+    guessed, told = len(ready.cap.estimated), []
+    why = f"the time for measuring was up ({minutes:g} min; --minutes)"
+    if guessed or ready.cap.uncalibrated:
+        what = [f"the times of {guessed:,} operators are estimated from others"] * bool(guessed)
+        what += ["latency is a plain sum of operators"] * ready.cap.uncalibrated
+        told.append(f"{' and '.join(what)}: {why}; grow measures them, its limits may differ")
+    if takes.untimed:
+        told.append(
+            f"not timed but estimated by multiply-adds: {', '.join(takes.untimed)} of grown "
+            f"networks: {why}"
+        )
+    return told
 
 
 def _not_foreseen(ready: Ready, takes: Estimate) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from easearch.budget.time_cap import TimeCap
 from easearch.data import Batches
 from easearch.feed import DataFeed
 from easearch.graph import Graph
@@ -66,6 +67,13 @@ class Scored:
     peak_mb: float
     """Peak memory, as `peak_mb` tells it."""
 
+    def scaled(self, macs: float) -> Scored:
+        """A scoring of a network of so many multiply-adds, in proportion."""
+        ratio = macs / self.macs
+        return dataclasses.replace(
+            self, macs=macs, seconds=self.seconds * ratio, work=self.work * ratio
+        )
+
 
 def clocked(work: Callable[[], Result]) -> tuple[float, Result]:
     """Seconds of one call, and what it returned; what a GPU still does is waited for."""
@@ -76,8 +84,18 @@ def clocked(work: Callable[[], Result]) -> tuple[float, Result]:
     return time.perf_counter() - began, result
 
 
-def pace_of(model: nn.Module, graph: Graph, feed: DataFeed, training: Training) -> Pace:
-    """The pace of a network. Its weights stay, the running statistics of its norms do not."""
+def pace_of(
+    model: nn.Module,
+    graph: Graph,
+    feed: DataFeed,
+    training: Training,
+    cap: TimeCap | None = None,
+) -> Pace:
+    """The pace of a network. Its weights stay, the running statistics of its norms do not.
+
+    Past the cap nothing is repeated.
+    """
+    cap = cap or TimeCap()
     optimizer = training.optimizer(model)
 
     def train(batches: int) -> Any:
@@ -93,33 +111,43 @@ def pace_of(model: nn.Module, graph: Graph, feed: DataFeed, training: Training) 
 
     searching, validation = feed.searching(0), feed.validation()
     began, worked = time.perf_counter(), time.process_time()
-    step = _each(train, feed.steps)
+    step = _each(train, feed.steps, cap)
     share = (time.process_time() - worked) / (time.perf_counter() - began)
     return Pace(
         macs=Compute.macs_of(graph),
         step=step,
-        validated=_each(look, len(validation)) * len(validation) / validation.samples,
-        searched=_each(search, len(searching)) * len(searching) / searching.samples,
+        validated=_each(look, len(validation), cap) * len(validation) / validation.samples,
+        searched=_each(search, len(searching), cap) * len(searching) / searching.samples,
         share=share,
     )
 
 
 def scored(
-    model: nn.Module, graph: Graph, feed: DataFeed, criterion: Criterion
+    model: nn.Module,
+    graph: Graph,
+    feed: DataFeed,
+    criterion: Criterion,
+    cap: TimeCap | None = None,
 ) -> tuple[Scored, list[Candidate]]:
     """What scoring the network on all of `growth.images` takes, from two smaller ones; the
     candidates of the larger. For "auto" the most: every attempt, up to all samples that there are.
+    Past the cap there is one, and the whole is taken in proportion.
     """
     batches = feed.scoring(0)
     sizes = sorted({min(number, len(batches)) for number in (FEW, MORE)})
-    seconds, work, peaks = [], [], []
-    for size in sizes:
+    runs: dict[int, tuple[float, float, float]] = {}
+    while len(runs) < len(sizes):
+        size = sizes[len(runs)]
         some = dataclasses.replace(batches, limit=min(size * batches.batch_size, batches.samples))
         forget_peak(feed.device)
         spent, (scores, done) = clocked(partial(_scored, model, graph, some, criterion))
-        seconds.append(spent)
-        work.append(done)
-        peaks.append(peak_mb(feed.device))
+        runs[size] = spent, done, peak_mb(feed.device)
+        if cap is not None and cap.over and len(runs) < len(sizes):
+            # the first has warmed up: the same again tells more than it did
+            spent, (scores, done) = clocked(partial(_scored, model, graph, some, criterion))
+            runs[size] = spent, done, peak_mb(feed.device)
+            sizes = sizes[: len(runs)]
+    seconds, work, peaks = ([run[part] for run in runs.values()] for part in range(3))
     tries = [len(batches)]
     if feed.recipe.growth.images == "auto":
         tries = [math.ceil(n / batches.batch_size) for n in attempts(batches.samples)]
@@ -180,12 +208,17 @@ def _scored(
     return scores, work.macs
 
 
-def _each(work: Callable[[int], Any], there: int) -> float:
+def _each(work: Callable[[int], Any], there: int, cap: TimeCap) -> float:
     """Seconds a batch of work on a number of them, of which `there` are there."""
     work(1)
     first, _ = clocked(lambda: work(1))
     number = max(1, min(round(LONG / first), MOST, there))
-    return min(clocked(lambda: work(number))[0] for _ in range(REPEATS)) / number
+    found = [first]
+    for _ in range(REPEATS):
+        if cap.over:
+            break
+        found.append(clocked(lambda: work(number))[0] / number)
+    return min(found)
 
 
 def _line(sizes: Sequence[int], values: Sequence[float], size: int) -> float:

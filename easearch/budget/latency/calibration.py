@@ -39,6 +39,7 @@ MIXED = 12
 ROUNDS, COLD_ROUNDS = 8, 20
 SESSIONS = 6
 UNCALIBRATED = "a plain sum of the table's rows: no whole network was measured on the device"
+CAPPED = "a plain sum of rows: the time was up before whole networks were measured"
 BATCH_BYTES = 2**27
 """Whole networks are built and timed in batches of at most so much weight (or one by one)."""
 OUTSIDE = (0.6, 1.6)
@@ -84,7 +85,10 @@ def calibrate(graph: Graph, table: LatencyTable, reach: float = REACH) -> Calibr
     points = read_points(path)
     found = _of(points) if points else None
     if found is None or not found.covers(sums(graph, table)[0]):
-        points += _measure(graph, table, reach)
+        measured = _measure(graph, table, reach)
+        if measured is None:
+            return found or Calibration(line=Affine(a=0.0, b=1.0, c=0.0), note=CAPPED)
+        points += measured
         found = _of(points)
         document = {
             "points": [point.__dict__ for point in points],
@@ -125,13 +129,17 @@ def _of(points: list[Point]) -> Calibration:
     return Calibration(line=fit(points), points=tuple(points), interval=interval)
 
 
-def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point]:
+def _measure(graph: Graph, table: LatencyTable, reach: float) -> list[Point] | None:
+    """Points of networks between 3/4 and `reach` times the graph's widths; None: no time left."""
     nets = networks(graph, find_step(table.device), reach)
     # Rows first, all in one batch; then the whole networks in turns.
     table.rows([shapes_of(net, item) for net in nets for item in paid(net)])
     timings: list[Timing] = []
     quiet = Quiet(table.device)
     for models in _batches(nets, table.precision):
+        if table.cap is not None and table.cap.over:
+            table.cap.uncalibrated = True
+            return None
         rounds = COLD_ROUNDS if table.device.cold else ROUNDS
         timings += quiet.time(models, rounds=rounds, sessions=SESSIONS)
     summed = [sums(net, table) for net in nets]

@@ -18,6 +18,7 @@ from pathlib import Path
 from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.timing import Progress, Timing
 from easearch.budget.latency.grid import TWO_WAYS, Point, between, corners, family, moved, point
+from easearch.budget.latency.guess import guessed
 from easearch.budget.latency.kernels import FREE
 from easearch.budget.latency.models import item_model
 from easearch.budget.latency.quiet import BUSY, Quiet
@@ -32,6 +33,7 @@ from easearch.budget.latency.rows import (
     read_rows,
 )
 from easearch.budget.latency.step import find_step
+from easearch.budget.time_cap import TimeCap
 from easearch.errors import DeviceError
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ HEAVY = 2**22
 its buffers are too large, or too far away, to lie unluckily."""
 BATCH_MODELS, BATCH_BYTES = 50, 2**26
 """What is timed, and saved, at once."""
+CAPPED_MODELS = 16
+"""So many at once where time is capped: the cap is looked at between batches."""
 
 
 class LatencyTable:
@@ -52,6 +56,7 @@ class LatencyTable:
         device: a name, or a device.
         progress: called with (done, total) while rows are measured.
         precision: "fp32" or "int8".
+        cap: past it new rows are estimated instead of measured (`estimate.guessed`).
     """
 
     def __init__(
@@ -59,7 +64,9 @@ class LatencyTable:
         device: str | Device = "host",
         progress: Progress | None = None,
         precision: str = "fp32",
+        cap: TimeCap | None = None,
     ) -> None:
+        self.cap = cap
         self.device = find_device(device)
         self.progress = progress
         self.precision = precision
@@ -108,7 +115,9 @@ class LatencyTable:
                 {key: corner for parts in made.values() for key, (corner, _) in parts.items()}
             )
             found = {
-                item: sum(weight * self.known[key].min_us for key, (_, weight) in parts.items())
+                item: sum(
+                    weight * self._time_of(key, corner) for key, (corner, weight) in parts.items()
+                )
                 for item, parts in made.items()
             }
         return [found.get(item, 0.0) for item in items]
@@ -127,6 +136,8 @@ class LatencyTable:
         missing = {key: item for key, item in keys.items() if self._lacks(key, again)}
         done = 0
         for batch in self._batches(missing):
+            if self.cap is not None and self.cap.over and self.known:
+                return  # what is missing is estimated
             fresh = self._timed(batch)
             self.known.update({row.item: row for row in fresh})
             self.measured += len(fresh)
@@ -135,6 +146,16 @@ class LatencyTable:
             merge_rows(self.path, fresh)
             if self.progress is not None:
                 self.progress(done, len(missing))
+            if self.cap is not None:
+                self.cap.report(done, len(missing))
+
+    def _time_of(self, key: str, item: Item) -> float:
+        """The row's microseconds; past the cap those that other rows suggest."""
+        if key in self.known or self.cap is None:
+            return self.known[key].min_us
+        self.cap.estimated.add(key)
+        us = self._from_table(item)
+        return guessed(item, self.known.values()) if us is None else us
 
     def _lacks(self, key: str, again: bool) -> bool:
         return key not in self.known or (again and self.known[key].spread > BUSY)
@@ -151,7 +172,8 @@ class LatencyTable:
         batch: dict[Item, bytes] = {}
         for item in missing.values():
             model = item_model(item, precision=self.precision, read_on=self._read_on)
-            if len(batch) == BATCH_MODELS or sum(map(len, batch.values())) > BATCH_BYTES:
+            full = BATCH_MODELS if self.cap is None else CAPPED_MODELS
+            if len(batch) == full or sum(map(len, batch.values())) > BATCH_BYTES:
                 yield batch
                 batch = {}
             batch[item] = model

@@ -19,6 +19,7 @@ from easearch.budget.meters.macs import Macs
 from easearch.budget.meters.memory import Memory
 from easearch.budget.meters.params import Params
 from easearch.budget.meters.size import Size
+from easearch.budget.time_cap import TimeCap
 from easearch.errors import BudgetError, nearest
 from easearch.roles import PRECISIONS, Meter
 
@@ -36,8 +37,19 @@ METERS: dict[str, Callable[..., Meter]] = {
 """Name -> a function that takes a device (its name) and a precision and returns the meter."""
 
 
-def find_meter(name: str, device: str | Device = "host", precision: str = "fp32") -> Meter:
+def find_meter(
+    name: str,
+    device: str | Device = "host",
+    precision: str = "fp32",
+    cap: TimeCap | None = None,
+) -> Meter:
     """The meter of that name, for a device and a precision in `PRECISIONS`.
+
+    Args:
+        name: in `METERS`.
+        device: where.
+        precision: of the network as it will be executed.
+        cap: on the time that a meter measures; handed to those that take one.
 
     Raises:
         BudgetError: no such meter, precision or device.
@@ -47,9 +59,9 @@ def find_meter(name: str, device: str | Device = "host", precision: str = "fp32"
     if name not in METERS:
         raise BudgetError(f"expected the name of a meter, got '{name}'; {nearest(name, METERS)}")
     factory = METERS[name]
-    if "precision" in inspect.signature(factory).parameters:
-        return factory(device, precision=precision)
-    return factory(device)
+    given = {"precision": precision, "cap": cap}
+    taken = inspect.signature(factory).parameters
+    return factory(device, **{key: value for key, value in given.items() if key in taken})
 
 
 def check_precision(precision: str) -> None:

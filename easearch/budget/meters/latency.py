@@ -22,6 +22,7 @@ from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.latency.wholes import kept
 from easearch.budget.meters.meter import LayerMeter, Reading
+from easearch.budget.time_cap import TimeCap
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.roles import Cost, Item
@@ -39,6 +40,7 @@ class Latency(LayerMeter):
         precision: "fp32" or "int8", of the network as it will be executed.
         reach: calibrate for networks up to this many times as wide as the first one shown.
         progress: called with (done, total) while rows are measured.
+        cap: past it new rows are estimated.
     """
 
     name = "latency"
@@ -51,8 +53,9 @@ class Latency(LayerMeter):
         *,
         reach: float = REACH,
         progress: Progress | None = None,
+        cap: TimeCap | None = None,
     ) -> None:
-        self.table = LatencyTable(device, progress, precision)
+        self.table = LatencyTable(device, progress, precision, cap)
         self.precision = precision
         self.reach = reach
         self._calibrations: dict[str, Calibration] = {}
