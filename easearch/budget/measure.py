@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,11 @@ from easearch.checks.objects import check_graph
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.roles import Cost
-from easearch.table import aligned
+from easearch.table import aligned, folded, wrapped
 
 ALL = ("macs", "params", "memory", "latency")
+NOTE = 80
+"""Columns of a note, where nobody says how wide the table may be."""
 PLACES = {"ms": 4, "uJ": 3}
 """Decimal places of units whose numbers are fractions."""
 
@@ -59,13 +60,17 @@ class CostTable(Mapping[str, Cost]):
 
     def __str__(self) -> str:
         """An aligned table: a row a layer, the total, what was not counted and how it is known."""
+        return "\n".join(self.lines())
+
+    def lines(self, width: int | None = None) -> list[str]:
+        """The same as lines, folded to so many columns; None: as wide as it takes."""
         heads = [f"{name} ({cost.unit})" for name, cost in self.costs.items()]
         totals = {name: cost.total for name, cost in self.costs.items()}
-        lines = [["layer", "kind", "in", "out", *heads]]
+        rows = [["layer", "kind", "in", "out", *heads]]
         for row in [*self.rows, {"layer": "total", "kind": "", "in": None, "out": None, **totals}]:
             channels = ["" if row[end] is None else str(row[end]) for end in ("in", "out")]
             numbers = [_number(row[name], self.costs[name].unit) for name in self.costs]
-            lines.append([row["layer"], row["kind"], *channels, *numbers])
+            rows.append([row["layer"], row["kind"], *channels, *numbers])
         notes = [
             f"not counted in {name}: {', '.join(layers)}"
             for name, layers in self.uncounted.items()
@@ -76,11 +81,12 @@ class CostTable(Mapping[str, Cost]):
             for name, cost in self.costs.items()
             if cost.interval is not None
         ]
-        notes += [
-            _wrapped(f"{name}: {cost.note}") for name, cost in self.costs.items() if cost.note
-        ]
-        table = aligned(lines, words=2)
-        return "\n".join([*table[:-1], table[1], table[-1], *notes])
+        notes += [f"{name}: {cost.note}" for name, cost in self.costs.items() if cost.note]
+        told = [line for note in notes for line in wrapped(note, width or NOTE)]
+        table = aligned(rows, 2) if width is None else folded(rows, width, 2)
+        if table[1].startswith("--"):  # a table, no paragraphs: a rule above the total
+            table.insert(-1, table[1])
+        return [*table, *told]
 
 
 def measure(
@@ -108,10 +114,6 @@ def measure(
         costs={one.name: one.cost(graph) for one in chosen},
         uncounted={one.name: one.uncounted(graph) for one in chosen if isinstance(one, LayerMeter)},
     )
-
-
-def _wrapped(note: str) -> str:
-    return textwrap.fill(note, 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _number(value: float, unit: str) -> str:

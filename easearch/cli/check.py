@@ -48,7 +48,7 @@ def check(
         }
         print_json(document)
     else:
-        print_table(HEADS, [_cells(row) for row in rows])
+        print_table([HEADS, *(_cells(row) for row in rows)])
         print()
         print_prose(str(told))
     if not told.groups:

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from easearch.cli.options import Json, Set, check_at_least_one, overrides
-from easearch.cli.output import errors_console, print_json, print_prose, print_rows, working
-from easearch.cli.plan import print_labelled
+from easearch.cli.output import (
+    errors_console,
+    print_json,
+    print_prose,
+    print_rows,
+    print_table,
+    working,
+)
 
 if TYPE_CHECKING:
     from easearch.comparing import Comparison, Foresight
@@ -104,7 +110,7 @@ def print_comparison(found: Comparison) -> None:
     from easearch.comparing.judge import sentence
     from easearch.comparing.telling import table_of
 
-    print_labelled(table_of(found))
+    print_table(table_of(found))
     print()
     for row in found.rows:
         if row.claim != "reference":

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from easearch.cli.options import Factory, Json, Model, Set, Size, check_size, overrides
-from easearch.cli.output import print_json, working
+from easearch.cli.output import columns, print_json, working
 
 METERS = "macs,params,memory,latency"
 
@@ -55,4 +55,4 @@ def measure(
             }
         )
     else:
-        print(table)
+        print("\n".join(table.lines(columns())))

@@ -6,18 +6,15 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-LEAST_PROSE = 30
-"""Columns below which the prose of a table stands under its row."""
+from easearch.table import LEAST_PROSE, cells, folded, wrapped
 
 
 def print_json(value: Any) -> None:
@@ -26,13 +23,13 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(rows: Sequence[tuple[str, str]]) -> None:
-    """Print names and values, one a line, the values in one column.
-
-    Never wrapped here: a terminal folds long lines by itself, and a pipe keeps paths whole.
-    """
-    width = max(len(name) for name, _ in rows)
+    """Print names and values, the values in one column, folded between words: paths stay whole."""
+    width = max(cells(name) for name, _ in rows) + 2
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+        first, *more = wrapped(value, max(columns() - width, LEAST_PROSE))
+        print(f"{name}{' ' * (width - cells(name))}{first}")
+        for line in more:
+            print(" " * width + line)
 
 
 def errors_console() -> Console:
@@ -63,35 +60,23 @@ def plain(value: Any) -> Any:
     return value.as_posix() if isinstance(value, Path) else str(value)
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose last column is prose, as wide as the terminal.
+def print_table(rows: Sequence[Sequence[str]], words: int | None = None) -> None:
+    """Print a table, its head first, as wide as the terminal (`table.folded`).
 
-    Where that leaves the prose no room, a row is a paragraph: its name, its cells, the prose.
-    Without a terminal nothing is wrapped: a pipe keeps a row on a line.
+    Args:
+        rows: the head first, the first column names.
+        words: how many columns are text; the rest are numbers. None: all.
     """
-    width = columns()
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
-    left = sum(widths) + 2 * len(widths)
-    if width is not None and width - left < LEAST_PROSE:
-        for row in rows:
-            print(textwrap.fill(row[0], width))
-            for text in ("  ".join(row[1:-1]), row[-1]):
-                print(textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  "))
-        return
-    for row in (heads, ["-" * one for one in (*widths, len(heads[-1]))], *rows):
-        cells = "".join(f"{cell:<{one}}  " for cell, one in zip(row, widths, strict=False))
-        prose = textwrap.wrap(row[-1], width - left) if width else [row[-1]]
-        print(f"\n{' ' * left}".join([cells + prose[0], *prose[1:]]))
+    for line in folded(rows, columns(), words):
+        print(line)
 
 
 def print_prose(text: str) -> None:
-    """Print sentences, wrapped where there is a terminal."""
-    width = columns()
-    print(textwrap.fill(text, width) if width else text)
+    """Print sentences, as wide as the terminal, whole words."""
+    for line in wrapped(text, columns()):
+        print(line)
 
 
-def columns() -> int | None:
-    """Columns of the terminal, or those that the environment asks for; None in a pipe."""
-    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
-        return max(shutil.get_terminal_size().columns, 20)
-    return None
+def columns() -> int:
+    """Columns of the terminal, or those that the environment asks for; 80 in a pipe."""
+    return max(shutil.get_terminal_size((80, 24)).columns, 20)

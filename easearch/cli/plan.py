@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,6 @@ import typer
 
 from easearch.cli.options import Json, Set, overrides
 from easearch.cli.output import (
-    columns,
     errors_console,
     print_json,
     print_prose,
@@ -52,31 +49,16 @@ def print_plan(found: Preflight) -> None:
     about, data, grows, takes = found.sentences()
     print_prose(about)
     print()
-    print_labelled(found.limit_rows())
+    print_table(found.limit_rows())
     print()
     print_prose(data)
     if rows := found.class_rows():
-        print_labelled(rows)
+        print_table(rows)
     print()
     print_prose(grows)
-    print_labelled(found.group_rows())
+    print_table(found.group_rows())
     print()
     print_prose(takes)
     print_rows(found.cost_rows())
     for note in found.notes:
         print_prose(f"note: {note}")
-
-
-def print_labelled(rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, its head first; where it is too wide, a paragraph a row, every cell named."""
-    heads, *body = rows
-    width = columns()
-    needed = sum(max(len(row[i]) for row in rows) + 2 for i in range(len(heads) - 1)) + 24
-    if width is None or width >= needed:
-        print_table(heads, body)
-        return
-    for name, *cells in body:
-        print(textwrap.fill(name, width))
-        named = [f"{head} {cell}" for head, cell in zip(heads[1:], cells, strict=True) if cell]
-        text = ", ".join(named)
-        print(textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  "))

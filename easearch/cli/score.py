@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from easearch.cli.options import Factory, Json, Set, check_at_least_one, overrides
-from easearch.cli.output import print_json, print_prose, working
+from easearch.cli.output import print_json, print_prose, print_table, working
 from easearch.errors import EasearchError, FileFormatError, RecipeError
 
 if TYPE_CHECKING:
@@ -183,14 +183,13 @@ def _document(outcome: Outcome) -> dict[str, Any]:
 
 
 def _print(outcome: Outcome, top: int) -> None:
-    from easearch.cli.plan import print_labelled
     from easearch.cli.worth import channel, gain_of, groups_of, kind, place
 
     for text in _sentences(outcome):
         print_prose(text)
     print()
     rows = groups_of(outcome.found, outcome.graph)
-    print_labelled([GROUPS, *(row.cells() for row in rows)])
+    print_table([GROUPS, *(row.cells() for row in rows)])
     for row in rows:
         if row.why:
             print_prose(f"{row.name} is worth nothing: {row.why}.")
@@ -198,7 +197,7 @@ def _print(outcome: Outcome, top: int) -> None:
     shown = [one for one in outcome.found if one.gain > 0][:top]
     if shown:
         print_prose(f"The best {len(shown)} of {len(outcome.found):,} moves:")
-        print_labelled(
+        print_table(
             [MOVES, *((place(c.move), channel(c.move), gain_of(c), kind(c.move)) for c in shown)]
         )
     else:
@@ -207,7 +206,7 @@ def _print(outcome: Outcome, top: int) -> None:
     if layers:
         print()
         print_prose("New layers, with a budget of their own:")
-        print_labelled([LAYERS, *((place(c.move), gain_of(c), kind(c.move)) for c in layers)])
+        print_table([LAYERS, *((place(c.move), gain_of(c), kind(c.move)) for c in layers)])
 
 
 def _sentences(outcome: Outcome) -> list[str]:
