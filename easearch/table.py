@@ -42,7 +42,7 @@ def folded(rows: Rows, width: int, words: int | None = None) -> list[str]:
     if max(map(cells, aligned(rows, words))) <= width:
         return aligned(rows, words)
     own = max(cells(row[0]) for row in rows)
-    for name in (own, LEAST_NAME) if own > LEAST_NAME else (own,):
+    for name in range(own, min(own, LEAST_NAME) - 1, -1):
         short = [[shortened(row[0], name), *row[1:]] for row in rows]
         lines = _prose(short, width) if words is None else aligned(short, words)
         if lines and max(map(cells, lines)) <= width:

@@ -55,6 +55,14 @@ class Certified(_File):
     note: str = ""
 
     @property
+    def outside(self) -> bool:
+        """Whether the measurement left the predicted interval by more than its own noise."""
+        if self.measured is None or self.predicted is None or self.interval is None:
+            return False
+        room = self.interval * self.predicted + (self.noise or 0.0) * self.measured
+        return abs(self.measured - self.predicted) > room
+
+    @property
     def value(self) -> float | None:
         """The measured cost, or the predicted where nothing was measured."""
         return self.predicted if self.measured is None else self.measured

@@ -35,12 +35,20 @@ class Headline:
     tone: str
     sentence: str
     cards: tuple[Card, ...]
+    warnings: tuple[str, ...] = ()
+    """What a reader must not miss: predictions that the measurement contradicts."""
 
 
 def headline(run: RunFolder) -> Headline:
     """Read the verdict off the certificate; without one the page says that nothing is proven."""
     verdict, tone = _verdict(run)
-    return Headline(verdict=verdict, tone=tone, sentence=_sentence(run), cards=_cards(run))
+    return Headline(
+        verdict=verdict,
+        tone=tone,
+        sentence=_sentence(run),
+        cards=_cards(run),
+        warnings=_warnings(run),
+    )
 
 
 def _verdict(run: RunFolder) -> tuple[str, str]:
@@ -61,6 +69,18 @@ def _sentence(run: RunFolder) -> str:
     exported = run.facts.test_exported.accuracy
     also = f", {percent(exported)} as exported in {run.facts.precision}" if exported else ""
     return f"{start} Test accuracy: {percent(test.accuracy)}{images}{also}."
+
+
+def _warnings(run: RunFolder) -> tuple[str, ...]:
+    """A sentence for every limit whose measurement left the predicted interval."""
+    return tuple(
+        f"{sentence(meter_title(row.meter))} was predicted "
+        f"{quantity(row.predicted or 0.0, row.unit)} ± {percent(row.interval or 0.0)} and measured "
+        f"{quantity(row.measured or 0.0, row.unit)}: the prediction does not hold for this "
+        "network, and the plan made with it may not be the best."
+        for row in (run.certificate.limits if run.certificate else ())
+        if row.outside
+    )
 
 
 def _limit_sentence(row: Certified) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from easearch.reporting.files import Certificate, Evidence, Facts, Layers, Point
 
 File = TypeVar("File", bound=BaseModel)
 Row = TypeVar("Row")
+TOLD = 5
+"""Damaged lines, or numbers that are none, that the page names of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def read_front(path: Path) -> FrontFolder:
         FileFormatError: `recipe.yaml` or `run.json` is missing or damaged.
     """
     gaps: list[str] = []
-    recipe, facts = _recipe_and_facts(path)
+    recipe, facts = _recipe_and_facts(path, gaps)
     branches = []
     for point in facts.front:
         broken: list[str] = []
@@ -96,23 +99,23 @@ def read_run(path: Path) -> RunFolder:
         FileFormatError: `recipe.yaml` or `run.json` is missing or damaged: it is no run.
     """
     gaps: list[str] = []
-    recipe, facts = _recipe_and_facts(path)
+    recipe, facts = _recipe_and_facts(path, gaps)
     return RunFolder(
         recipe=recipe,
         facts=facts,
         history=_rows(path / "history.jsonl", Epoch, "the curve of the run", gaps),
         steps=_rows(path / "steps.jsonl", Step, "the growth rounds and the widths", gaps),
         layers=_optional(path / "layers.json", Layers, "the cost of the layers", gaps),
-        certificate=_optional(path / "certificate.json", Certificate, "the certificate", gaps),
+        certificate=_certificate(path / "certificate.json", gaps),
         evidence=_evidence(path, recipe, gaps),
         gaps=tuple(gaps),
         place=_place(path, recipe),
     )
 
 
-def _recipe_and_facts(path: Path) -> tuple[Recipe, Facts]:
+def _recipe_and_facts(path: Path, gaps: list[str]) -> tuple[Recipe, Facts]:
     recipe = _required(path / "recipe.yaml", _recipe)
-    return recipe, _required(path / "run.json", lambda file: _json(file, Facts))
+    return recipe, _required(path / "run.json", lambda file: _json(file, Facts, gaps))
 
 
 def _place(path: Path, recipe: Recipe) -> tuple[int, int] | None:
@@ -138,12 +141,20 @@ def _required(file: Path, read: Callable[[Path], Any]) -> Any:
 
 def _optional(file: Path, kind: type[File], what: str, gaps: list[str]) -> File | None:
     try:
-        return _json(file, kind)
+        return _json(file, kind, gaps)
     except FileNotFoundError:
         gaps.append(f"{file.name} is missing: {what} cannot be shown.")
     except (OSError, ValueError) as error:
         gaps.append(f"{file.name} is damaged ({_reason(error)}): {what} cannot be shown.")
     return None
+
+
+def _certificate(file: Path, gaps: list[str]) -> Certificate | None:
+    """The certificate; one with a number that is not finite proves nothing."""
+    odd: list[str] = []
+    found = _optional(file, Certificate, "the certificate", odd)
+    gaps += odd
+    return None if odd else found
 
 
 def _evidence(path: Path, recipe: Recipe, gaps: list[str]) -> Evidence | None:
@@ -162,17 +173,42 @@ def _rows(file: Path, kind: type[Row], what: str, gaps: list[str]) -> tuple[Row,
         return ()
     adapter = TypeAdapter(kind)
     rows: list[Row] = []
+    broken: list[str] = []
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                rows.append(adapter.validate_python(json.loads(line)))
+                rows.append(adapter.validate_python(_finite(json.loads(line), [], "")))
         except (ValueError, RecursionError) as error:
-            gaps.append(f"Line {number} of {file.name} is damaged ({_reason(error)}): left out.")
+            broken.append(f"Line {number} of {file.name} is damaged ({_reason(error)}): left out.")
+    gaps += broken[:TOLD]
+    if len(broken) > TOLD:
+        gaps.append(f"So are {len(broken) - TOLD:,} more of its lines.")
     return tuple(rows)
 
 
-def _json(file: Path, kind: type[File]) -> File:
-    return kind.model_validate(json.loads(file.read_text(encoding="utf-8")))
+def _json(file: Path, kind: type[File], gaps: list[str]) -> File:
+    """The file's contents; numbers that are not finite are left out, and said."""
+    odd: list[str] = []
+    values = _finite(json.loads(file.read_text(encoding="utf-8")), odd, "")
+    if odd:
+        more = f" and {len(odd) - TOLD:,} more" if len(odd) > TOLD else ""
+        gaps.append(f"{file.name} has no number for {', '.join(odd[:TOLD])}{more}: left out.")
+    return kind.model_validate(values)
+
+
+def _finite(value: Any, odd: list[str], place: str) -> Any:
+    """The value without the entries that are NaN or infinite; their places go to `odd`."""
+    if isinstance(value, list):
+        return [_finite(one, odd, f"{place}.{n}") for n, one in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, one in value.items():
+        if isinstance(one, float) and not math.isfinite(one):
+            odd.append(f"{place}.{key}".lstrip("."))
+        else:
+            kept[key] = _finite(one, odd, f"{place}.{key}")
+    return kept
 
 
 def _recipe(file: Path) -> Recipe:

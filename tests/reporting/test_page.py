@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -266,3 +267,50 @@ def test_a_run_of_an_earlier_version_has_no_columns_for_what_it_did_not_write(ru
     assert "halves agree" not in text.replace("Halves agree:", "")
     assert "new layers" not in text
     assert "Growth 1: unseen images show" in text
+
+
+ODD = ("run.json", "certificate.json", "layers.json", "history.jsonl", "steps.jsonl")
+
+
+def poisoned(text: str, number: str, turn: int) -> str:
+    """The JSON text with every third number, from the given one, replaced."""
+    found = list(re.finditer(r"(?<=: )-?\d+(\.\d+)?(e-?\d+)?(?=[,}\s])", text))
+    for one in reversed(found[turn::3]):
+        text = text[: one.start()] + number + text[one.end() :]
+    return text
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "null"])
+@pytest.mark.parametrize("turn", range(3))
+@pytest.mark.parametrize("name", ODD)
+def test_numbers_that_are_none_are_said_and_left_out(
+    run: Path, name: str, number: str, turn: int
+) -> None:
+    file = run / name
+    file.write_text(poisoned(file.read_text(), number, turn))
+    try:
+        page = page_of(run)
+    except FileFormatError as error:
+        assert name == "run.json" and "\n" not in str(error)
+        return
+    assert name in page.text or number == "null"
+    assert not re.search(r"\b(nan|inf|NaN|Infinity)\b", page.text)
+
+
+def test_a_certificate_that_measured_nothing_proves_nothing(run: Path) -> None:
+    whole = json.loads((run / "certificate.json").read_text())
+    whole["proofs"][0]["measured"] = math.nan
+    (run / "certificate.json").write_text(json.dumps(whole))
+    page = page_of(run)
+    assert "Not certified" in page.text and "It fits" not in page.text
+    assert "certificate.json has no number for proofs.0.measured" in page.text
+
+
+def test_a_measurement_outside_the_predicted_interval_stands_at_the_head(run: Path) -> None:
+    assert "Outside the predicted interval" not in page_of(run).text
+    whole = json.loads((run / "certificate.json").read_text())
+    proof = whole["proofs"][0]
+    proof |= {"interval": 0.05, "noise": 0.01, "measured": 0.7 * proof["predicted"]}
+    (run / "certificate.json").write_text(json.dumps(whole))
+    source = write_report(run).read_text(encoding="utf-8")
+    assert 0 < source.index("Outside the predicted interval") < source.index("<h2>")
