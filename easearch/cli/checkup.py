@@ -13,6 +13,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+DEVELOPERS = "dev"
+"""The extra of those who work on easearch itself."""
 MEMINFO = Path("/proc/meminfo")
 NEEDED_MEMORY, NEEDED_DISK = 2e9, 1e9
 """Bytes that the quickstart may take."""
@@ -26,13 +28,26 @@ class Finding:
     value: str
     means: str
     ok: bool = True
+    there: bool = True
+    """False for what is optional and not there."""
+
+    @property
+    def state(self) -> str:
+        """`ok` or `missing`."""
+        return "ok" if self.ok and self.there else "missing"
 
 
 def checkup() -> list[Finding]:
     """All findings, in the order in which a person wants to read them."""
     return [
-        Finding(name="python", value=platform.python_version(), means="3.11 or later is needed."),
+        Finding(
+            name="python",
+            value=platform.python_version(),
+            means="3.11 or later is needed.",
+            ok=sys.version_info >= (3, 11),
+        ),
         *_packages(),
+        *_extras(),
         _processor(),
         _cuda(),
         _providers(),
@@ -64,6 +79,39 @@ def _packages() -> Iterator[Finding]:
             yield _package(requirement)
 
 
+def _extras() -> Iterator[Finding]:
+    """Every extra that the package declares, but what its developers need."""
+    try:
+        wanted = [Requirement(one) for one in importlib.metadata.requires("easearch") or []]
+        extras = importlib.metadata.metadata("easearch").get_all("Provides-Extra") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for extra in extras:
+        if extra == DEVELOPERS:
+            continue
+        own = [one for one in wanted if _is_of(one, extra)]
+        lost = [one.name for one in own if not _installed(one.name)]
+        yield Finding(
+            name=f"extra {extra}",
+            value=f"without {', '.join(lost)}" if lost else ", ".join(one.name for one in own),
+            means=f"Optional. Run: pip install 'easearch[{extra}]'" if lost else "Optional.",
+            there=not lost,
+        )
+
+
+def _is_of(wanted: Requirement, extra: str) -> bool:
+    """Whether the extra asks for it, and nothing else does."""
+    marker = wanted.marker
+    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate()
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 def _package(wanted: Requirement) -> Finding:
     means = f"{wanted.specifier} is needed." if wanted.specifier else "Any version will do."
     try:
@@ -92,7 +140,7 @@ def _cuda() -> Finding:
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         means = "Training runs there; limits stay those of the processor."
         return Finding(name="CUDA", value=", ".join(names), means=means)
-    return Finding(name="CUDA", value="none", means="Training runs on the processor.")
+    return Finding(name="CUDA", value="none", means="Training runs on the processor.", there=False)
 
 
 def _providers() -> Finding:
@@ -116,7 +164,7 @@ def _energy(name: str, kind: str, what: str) -> Finding:
     except Exception as error:  # a probe: whatever is wrong, the answer is that it cannot be read
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         means = f"Joules cannot be measured by {what} here: energy is modelled instead."
-        return Finding(name=name, value=f"not readable ({reason})", means=means)
+        return Finding(name=name, value=f"not readable ({reason})", means=means, there=False)
     means = f"Joules are measured by {what} here."
     return Finding(name=name, value=f"{counter.name}, {watts:.0f} W now", means=means)
 
@@ -126,10 +174,10 @@ def _cache() -> Finding:
 
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
-    writable = os.access(existing, os.W_OK)
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
     means = f"Measurements are kept here; {CACHE_VARIABLE} names another folder."
-    value = str(folder) if writable else f"{folder}, not writable"
-    return Finding(name="cache", value=value, means=means, ok=writable)
+    value = str(folder) if writable else f"{folder}, not writable: every run measures again"
+    return Finding(name="cache", value=value, means=means, there=writable)
 
 
 def _step() -> Finding:
