@@ -67,7 +67,7 @@ def made(factory: Factory, arguments: Mapping[str, Any], name: str = "") -> nn.M
         model = factory(**arguments)
     except EasearchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise GraphError(f"{name} failed with {_told(error)}") from error
     if not isinstance(model, nn.Module):
         raise GraphError(f"expected {name} to return an nn.Module, got a {type(model).__name__}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from easearch.cli.options import Json, Set, check_at_least_one, overrides
+from easearch.cli.options import Json, RecipeFile, Set, check_count, overrides
 from easearch.cli.output import (
     errors_console,
     print_json,
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def compare(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
+    recipe: RecipeFile,
     arms: Annotated[
         str, typer.Option(metavar="ARM,ARM:OPTION,...", help="Ways to a network, in a row.")
     ] = "grow,uniform",
     seeds: Annotated[
-        int, typer.Option(help="How many, from the recipe's on.", callback=check_at_least_one)
+        int, typer.Option(help="How many, from the recipe's on.", callback=check_count)
     ] = 5,
     against: Annotated[
         str | None,
@@ -40,7 +40,7 @@ def compare(
         typer.Option(help="The folder; one that is there already is continued."),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Processes that share the work.", callback=check_at_least_one)
+        int, typer.Option(help="Processes that share the work.", callback=check_count)
     ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what it will take, and write nothing.")

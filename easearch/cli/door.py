@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 
 from easearch.cli.output import print_json
-from easearch.errors import EasearchError
+from easearch.errors import EasearchError, printable
 
 TRACEBACK_VARIABLE = "EASEARCH_TRACEBACK"
 """Set it to see where an unexpected error comes from."""
 INTERRUPTED = 130
+LONGEST = 1000
+"""Characters of a sentence."""
 
 
 def run(app: typer.Typer, words: Sequence[str]) -> int:
     """Run the application; whatever is raised ends as one sentence and a status."""
+    with _warnings_on_one_line():
+        return _run(app, words)
+
+
+def _run(app: typer.Typer, words: Sequence[str]) -> int:
     as_json = "--json" in words
     try:
         status = app(args=list(words), prog_name="easearch", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
+    except SystemExit:
+        return _refuse("ended from within, by code that was imported (SystemExit).", as_json)
     except Exception as error:
         if _is_usage(error):
             return _refuse_usage(error, as_json)
@@ -50,7 +59,7 @@ def sentence(error: Exception) -> str:
             f"unexpected {type(error).__name__}: {error}; "
             f"set {TRACEBACK_VARIABLE}=1 to see where it comes from."
         )
-    return " ".join(text.split())
+    return printable(text)
 
 
 def _is_usage(error: Any) -> bool:
@@ -60,7 +69,7 @@ def _is_usage(error: Any) -> bool:
 
 def _refuse_usage(error: Any, as_json: bool) -> int:
     """Say what is wrong with the words of the command line, and where its help is."""
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = printable(error.format_message()).rstrip(".")
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((.*)\)", text)
     if extra is not None:
         text = f"Expected no more words, got {extra[1]}"
@@ -70,7 +79,27 @@ def _refuse_usage(error: Any, as_json: bool) -> int:
 
 
 def _refuse(text: str, as_json: bool, status: int = 1) -> int:
+    text = printable(text, LONGEST)
     if as_json:
         print_json({"error": text})
     print(f"easearch: {text}", file=sys.stderr)
     return status
+
+
+class _OneLine(logging.Formatter):
+    """Warnings as a terminal may show them: what they quote comes from files and devices."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+@contextlib.contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    log, handler = logging.getLogger("easearch"), logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_OneLine())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from easearch.cli.options import Json, Set, overrides
+from easearch.cli.options import Json, RecipeFile, Set, overrides
 from easearch.cli.output import errors_console, print_json, print_rows, working
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def grow(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
+    recipe: RecipeFile,
     changes: Set = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run; by default a new one in runs/.")

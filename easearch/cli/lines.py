@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from easearch.budget import METERS
+from easearch.errors import printable
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
 from easearch.reporting.digits import duration, percent, quantity, significant
 
@@ -19,14 +20,14 @@ def line(event: Event, progress: Progress | None) -> str | None:
         case Step():
             return step(event)
         case Note():
-            return f"note: {event.text}"
+            return f"note: {printable(event.text)}"
         case Progress():
             return None
 
 
 def phase(event: Phase) -> str:
     """`measure: 43 layers on this host`."""
-    return f"{event.name}: {event.detail}" if event.detail else event.name
+    return printable(f"{event.name}: {event.detail}" if event.detail else event.name)
 
 
 def epoch(event: Epoch, progress: Progress | None) -> str:

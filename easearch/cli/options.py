@@ -8,8 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from easearch.errors import EasearchError
+from easearch.cli.subject import is_folder
+from easearch.errors import EasearchError, shown
 
+MOST = 10**6
+"""Of anything that is counted on the command line."""
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(
+        help="A recipe, a YAML file. It is code: the factory that its model names is imported and "
+        "run, so read a stranger's first.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON document, and nothing else.")
 ]
@@ -46,12 +57,12 @@ def overrides(words: Iterable[str] | None) -> dict[str, Any]:
 
 def check_size(model: str, size: str | None) -> None:
     """A factory says no input size: without `--input` it is a usage error."""
-    if ":" in model and not Path(model).is_dir() and size is None:
+    if ":" in model and size is None and not is_folder(model):
         raise typer.BadParameter("a factory says no input size; give one", param_hint="--input")
 
 
-def check_at_least_one(value: int) -> int:
-    """A typer callback: refuse a count below 1."""
-    if value < 1:
-        raise typer.BadParameter(f"expected 1 or more, got {value}")
+def check_count(value: int) -> int:
+    """A typer callback: refuse a count below 1, or one that nobody means."""
+    if not 1 <= value <= MOST:
+        raise typer.BadParameter(f"expected 1 or more, {MOST:,} at most, got {shown(value)}")
     return value

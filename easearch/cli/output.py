@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +15,22 @@ from typing import Any
 
 from rich.console import Console
 
+from easearch.errors import printable
 from easearch.table import LEAST_PROSE, cells, folded, wrapped
+
+_HIDDEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+"""What JSON may hold and a terminal obeys, or nobody sees."""
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    print(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values, the values in one column, folded between words: paths stay whole."""
+    rows = [(printable(name), printable(value)) for name, value in rows]
     width = max(cells(name) for name, _ in rows) + 2
     for name, value in rows:
         first, *more = wrapped(value, max(columns() - width, LEAST_PROSE))
@@ -67,13 +74,13 @@ def print_table(rows: Sequence[Sequence[str]], words: int | None = None) -> None
         rows: the head first, the first column names.
         words: how many columns are text; the rest are numbers. None: all.
     """
-    for line in folded(rows, columns(), words):
+    for line in folded([[*map(printable, row)] for row in rows], columns(), words):
         print(line)
 
 
 def print_prose(text: str) -> None:
     """Print sentences, as wide as the terminal, whole words."""
-    for line in wrapped(text, columns()):
+    for line in wrapped(printable(text), columns()):
         print(line)
 
 

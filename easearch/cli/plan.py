@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from easearch.cli.options import Json, Set, overrides
+from easearch.cli.options import Json, RecipeFile, Set, overrides
 from easearch.cli.output import (
     errors_console,
     print_json,
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, a YAML file.", show_default=False)],
+    recipe: RecipeFile,
     changes: Set = None,
     minutes: Annotated[
         float, typer.Option(help="Minutes of measuring at most, about; the rest is estimated.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from easearch.cli.options import Factory, Json, Set, Size, check_size, overrides
 from easearch.cli.output import errors_console, print_json, print_rows, working
+from easearch.cli.subject import is_folder
 from easearch.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from easearch.graph import Graph
 
 Precisions = Annotated[str, typer.Option(help="fp32, int8, or both with a comma.")]
+
+
+def _number(value: float) -> float:
+    if math.isnan(value):
+        raise typer.BadParameter("expected a number, got nan")
+    return value
 
 
 def profile(
@@ -32,15 +40,20 @@ def profile(
         str, typer.Option(help="host, or a device of budgets/; a new name makes a new one.")
     ] = "host",
     precision: Precisions = "fp32",
-    reach: Annotated[float, typer.Option(min=1.0, help="Up to this many times as wide.")] = 3.0,
-    threads: Annotated[int, typer.Option(min=1, help="Of the runtime, on a new device.")] = 1,
+    reach: Annotated[
+        float,
+        typer.Option(min=1.0, max=64.0, callback=_number, help="Up to this many times as wide."),
+    ] = 3.0,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1024, help="Of the runtime, on a new device.")
+    ] = 1,
     provider: Annotated[
         str | None, typer.Option(help="ONNX Runtime's provider, on a new device.")
     ] = None,
     ssh: Annotated[
         str | None, typer.Option(metavar="USER@HOST", help="Where a new device is reached.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Of its ssh.")] = 22,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of its ssh.")] = 22,
     identity: Annotated[Path | None, typer.Option(help="File of the private key.")] = None,
     known_hosts: Annotated[Path | None, typer.Option(help="File of known host keys.")] = None,
     python: Annotated[str, typer.Option(help="The device's Python with onnxruntime.")] = "python3",
@@ -51,7 +64,9 @@ def profile(
     csv: Annotated[
         Path | None, typer.Option(help="Take a vendor's table instead of measuring.")
     ] = None,
-    step: Annotated[int | None, typer.Option(help="The step of widths of such a table.")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="The step of widths of such a table.")
+    ] = None,
     todo: Annotated[
         Path | None, typer.Option(help="Write models and a list to measure elsewhere, no more.")
     ] = None,
@@ -131,7 +146,7 @@ def _device(
         "caches": "cold" if cold else None,
     }
     given = {key: value for key, value in told.items() if value is not None}
-    if name == "host" or name in profile_folders() or Path(name).is_dir():
+    if name == "host" or name in profile_folders() or is_folder(name):
         if given:
             raise DeviceError(
                 f"the device '{name}' is there already; settings ({', '.join(given)}) are those of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from easearch.cli.options import Factory, Json, Set, check_at_least_one, overrides
+from easearch.cli.options import Factory, Json, Set, check_count, overrides
 from easearch.cli.output import print_json, print_prose, print_table, working
 from easearch.errors import EasearchError, FileFormatError, RecipeError
 
@@ -60,9 +61,7 @@ def score(
         typer.Option(metavar="N|auto", help="Images to score on; by default as the recipe says."),
     ] = None,
     changes: Set = None,
-    top: Annotated[
-        int, typer.Option(help="Candidates to print.", callback=check_at_least_one)
-    ] = TOP,
+    top: Annotated[int, typer.Option(help="Candidates to print.", callback=check_count)] = TOP,
     factory: Factory = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +70,7 @@ def score(
     if criterion is not None:  # before `--set`, which may say its options
         values["growth.criterion"] = criterion
     if images is not None:
-        values["growth.images"] = int(images) if images.isdecimal() else images
+        values["growth.images"] = int(images) if re.fullmatch("[0-9]{1,12}", images) else images
     values |= overrides(changes)
     with working():
         outcome = _scored(run, values, factory)

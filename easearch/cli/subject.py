@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easearch.errors import GraphError, nearest
+from easearch.errors import GraphError, nearest, reason_of, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE = 28
 """Pixels a side where nobody says: those of the embedded data."""
+LARGEST_INPUT = 2**24
+"""Numbers of one input."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,28 +42,42 @@ def find_subject(
     from easearch.factories import FORM, find_factory, made
     from easearch.models import SEEDS
 
-    if factory is not None and not Path(text).is_dir():
-        raise GraphError(f"--factory makes the network of a run folder, '{text}' is none")
+    if factory is not None and not is_folder(text):
+        raise GraphError(f"--factory makes the network of a run folder, {shown(text)} is none")
 
     if text in SEEDS:
-        shape = read_size(size) if size else (int(arguments.get("channels", 1)), SIDE, SIDE)
+        shape = read_size(size) if size else (1, SIDE, SIDE)
         model = _made(text, {"channels": shape[0], **arguments})
-    elif Path(text).is_dir():
+        shape = (arguments.get("channels", shape[0]), *shape[1:])
+    elif is_folder(text):
         model, shape = _from_run(Path(text), arguments, size, factory)
     elif ":" in text:
         model, shape = made(find_factory(text), arguments, text), read_size(size or "")
     else:
         known = nearest(text, SEEDS)
-        raise GraphError(f"expected a seed, a run folder, or {FORM}, got '{text}'; {known}")
+        raise GraphError(f"expected a seed, a run folder, or {FORM}, got {shown(text)}; {known}")
     model.eval()
     return Subject(name=text, model=model, sample=torch.zeros(1, *shape))
 
 
 def read_size(text: str) -> tuple[int, ...]:
     """`1x28x28` as numbers: channels, height, width."""
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
-        raise GraphError(f"expected --input as channels x height x width, 3x224x224, got '{text}'")
-    return tuple(int(number) for number in text.split("x"))
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,4}", text):
+        raise GraphError(
+            f"expected --input as channels x height x width, 3x224x224, got {shown(text)}"
+        )
+    shape = tuple(int(number) for number in text.split("x"))
+    if math.prod(shape) > LARGEST_INPUT:
+        raise GraphError(f"expected --input of {LARGEST_INPUT:,} numbers at most, got {text}")
+    return shape
+
+
+def is_folder(text: str) -> bool:
+    """Whether a text is the path of a folder; a name that no file system takes is none."""
+    try:
+        return Path(text).is_dir()
+    except OSError:
+        return False
 
 
 def _made(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -68,8 +85,8 @@ def _made(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
     try:
         return build(name, **arguments)
-    except (ValueError, TypeError) as error:
-        raise GraphError(f"{name}: {error}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise GraphError(f"{name}: {reason_of(error)}") from None
 
 
 def _from_run(

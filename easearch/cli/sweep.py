@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from easearch.cli.options import Json, Set, check_at_least_one, overrides
+from easearch.cli.options import Json, RecipeFile, Set, check_count, overrides
 from easearch.cli.output import errors_console, print_json, print_rows, working
 
 if TYPE_CHECKING:
@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    recipe: Annotated[
-        Path, typer.Argument(help="A recipe that has a `sweep`.", show_default=False)
-    ],
-    trials: Annotated[
-        int, typer.Option(help="How many runs to add.", callback=check_at_least_one)
-    ] = 10,
+    recipe: RecipeFile,
+    trials: Annotated[int, typer.Option(help="How many runs to add.", callback=check_count)] = 10,
     changes: Set = None,
     out: Annotated[
         Path | None,

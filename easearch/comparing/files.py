@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from easearch import untrusted
 from easearch.comparing.words import parted
 from easearch.errors import FileFormatError
 
@@ -86,7 +86,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileFormatError: it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = untrusted.read_json(path)
     except (OSError, ValueError) as error:
         raise FileFormatError(
             f"{path}: expected a JSON object, got {error}; take the file away, and what it held is "

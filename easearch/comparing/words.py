@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
-from easearch.errors import nearest
+from easearch.errors import FileFormatError, nearest, shown
 from easearch.recipe.parts import TrainingPart
+from easearch.untrusted import parse_yaml
 
 BETWEEN, OWN = "+", "training."
 EQUAL = frozenset({"epochs", "compute"})
@@ -60,6 +59,6 @@ def valued(word: str) -> tuple[str, Any]:
     if not equals:
         raise ValueError(f"expected KEY=VALUE behind the colon, got '{word}'")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ValueError(f"expected a value of {key} as YAML has it, got '{value}'") from None
+        return key, parse_yaml(value)
+    except FileFormatError:
+        raise ValueError(f"expected a value of {key} as YAML has it, got {shown(value)}") from None

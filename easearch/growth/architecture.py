@@ -6,7 +6,6 @@ a file says is checked before memory is taken for it: a file may come from a str
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -32,6 +31,7 @@ from easearch.growth.distrust import (
 from easearch.growth.surgery import apply, resize
 from easearch.models import SEEDS, build
 from easearch.tracing import trace
+from easearch.untrusted import read_json
 
 ARCHITECTURE = "architecture.json"
 FORMAT = 1
@@ -116,11 +116,8 @@ def read_architecture(folder: Path | str) -> Architecture:
         )
     file = file_in(folder, ARCHITECTURE)
     try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"expected {LARGEST_FILE:,} bytes at most, got {file.stat().st_size}")
-        content = json.loads(file.read_text(encoding="utf-8"))
-        architecture = _read(content)
-    except (ValueError, TypeError, OSError, RecursionError) as error:
+        architecture = _read(read_json(file, LARGEST_FILE))
+    except (ValueError, TypeError, OSError) as error:
         raise FileFormatError(f"{file} is not an architecture: {error}") from None
     if architecture.format != FORMAT:
         raise FileFormatError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from easearch.errors import FileFormatError
+from easearch.errors import FileFormatError, reason_of
 from easearch.growth.events import Epoch, Step
 from easearch.recipe.recipe import points_of
 from easearch.reporting.files import Certificate, Evidence, Facts, Layers, Point, Recipe
+from easearch.untrusted import parse_json, parse_yaml, read_bytes, read_json, read_text
 
 File = TypeVar("File", bound=BaseModel)
 Row = TypeVar("Row")
@@ -62,8 +61,8 @@ class FrontFolder:
 def is_front(path: Path) -> bool:
     """Whether the folder holds the networks of several limits; False where it cannot be told."""
     try:
-        told = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        told = read_json(path / "run.json")
+    except (OSError, ValueError):
         return False
     return isinstance(told, dict) and bool(told.get("front"))
 
@@ -132,7 +131,7 @@ def _required(file: Path, read: Callable[[Path], Any]) -> Any:
             f"expected a run folder with '{file.name}' in it, got '{file.parent}' without; "
             f"give a folder that `easearch grow` has written."
         ) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise FileFormatError(
             f"'{file}' cannot be read ({_reason(error)}); "
             f"put back the file as the run wrote it, or run again."
@@ -167,9 +166,10 @@ def _evidence(path: Path, recipe: Recipe, gaps: list[str]) -> Evidence | None:
 def _rows(file: Path, kind: type[Row], what: str, gaps: list[str]) -> tuple[Row, ...]:
     """Every row that is whole: the last line of an interrupted run may not be."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        gaps.append(f"{file.name} is missing: {what} cannot be shown.")
+        lines = read_bytes(file).decode(errors="replace").splitlines()
+    except (OSError, FileFormatError) as error:
+        why = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({_reason(error)})"
+        gaps.append(f"{file.name} is {why}: {what} cannot be shown.")
         return ()
     adapter = TypeAdapter(kind)
     rows: list[Row] = []
@@ -177,8 +177,10 @@ def _rows(file: Path, kind: type[Row], what: str, gaps: list[str]) -> tuple[Row,
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                rows.append(adapter.validate_python(_finite(json.loads(line), [], "")))
-        except (ValueError, RecursionError) as error:
+                rows.append(
+                    adapter.validate_python(_finite(parse_json(line, finite=False), [], ""))
+                )
+        except ValueError as error:
             broken.append(f"Line {number} of {file.name} is damaged ({_reason(error)}): left out.")
     gaps += broken[:TOLD]
     if len(broken) > TOLD:
@@ -189,7 +191,7 @@ def _rows(file: Path, kind: type[Row], what: str, gaps: list[str]) -> tuple[Row,
 def _json(file: Path, kind: type[File], gaps: list[str]) -> File:
     """The file's contents; numbers that are not finite are left out, and said."""
     odd: list[str] = []
-    values = _finite(json.loads(file.read_text(encoding="utf-8")), odd, "")
+    values = _finite(read_json(file, finite=False), odd, "")
     if odd:
         more = f" and {len(odd) - TOLD:,} more" if len(odd) > TOLD else ""
         gaps.append(f"{file.name} has no number for {', '.join(odd[:TOLD])}{more}: left out.")
@@ -212,8 +214,8 @@ def _finite(value: Any, odd: list[str], place: str) -> Any:
 
 
 def _recipe(file: Path) -> Recipe:
-    text = file.read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    text = read_text(file)
+    data = parse_yaml(text)
     if not isinstance(data, dict):
         raise ValueError("expected keys and values")
     return Recipe.model_validate({**data, "text": text, "values": data})
@@ -225,6 +227,4 @@ def _reason(error: Exception) -> str:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON at line {error.lineno}, column {error.colno}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason_of(error)

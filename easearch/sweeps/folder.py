@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from easearch.sweeps.results import TrialResult
+from easearch.untrusted import read_json
 
 BEST = "best"
 MARK = "trial.json"
@@ -58,6 +59,6 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def _marked(best: Path) -> int | None:
     try:
-        return int(json.loads((best / MARK).read_text(encoding="utf-8"))["trial"])
+        return int(read_json(best / MARK)["trial"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
-from easearch.errors import EasearchError, RecipeError
+from easearch.errors import EasearchError, FileFormatError, RecipeError, reason_of
 from easearch.growth.events import Note, Phase, Watcher
 from easearch.recipe import Recipe
 from easearch.sweeps.figure import draw_front
@@ -44,14 +49,29 @@ def sweep(
     if trials < 1:
         raise RecipeError(f"expected at least 1 trial, got {trials}")
     folder = Path(out)
-    study = _open(base, folder)
     tell = watch or _silent
-    for done in range(trials):
-        _one(study, base, folder, tell, f"{done + 1} of {trials}")
-        result = _result(study, base, folder)
-        keep_best(folder, result.best)
-        _write_front(result)
-    return _result(study, base, folder)
+    with _readable(folder / DATABASE):
+        study = _open(base, folder)
+        for done in range(trials):
+            _one(study, base, folder, tell, f"{done + 1} of {trials}")
+            result = _result(study, base, folder)
+            keep_best(folder, result.best)
+            _write_front(result)
+        return _result(study, base, folder)
+
+
+@contextlib.contextmanager
+def _readable(database: Path) -> Iterator[None]:
+    """Inside, a database that cannot be used is an error that names it."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        raise FileFormatError(
+            f"{database}: expected the database of a study, got one that cannot be used "
+            f"({reason_of(getattr(cause, 'orig', None) or cause or error)}); end what else uses "
+            "it, or take another folder"
+        ) from error
 
 
 def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place: str) -> None:
@@ -104,16 +124,22 @@ def _open(base: Recipe, folder: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
-            storage=f"sqlite:///{(folder / DATABASE).resolve()}",
+            # quoted: a ? would end the path, a % begin a character
+            storage=f"sqlite:///{quote(str((folder / DATABASE).resolve()))}",
             study_name=base.name,
             direction="maximize",
             load_if_exists=True,
         )
+    except RuntimeError as error:  # Optuna's word for a database of another version
+        raise FileFormatError(
+            f"{folder / DATABASE}: expected a study of Optuna {optuna.__version__}, got another's "
+            f"({reason_of(error)}); take another folder"
+        ) from error
     finally:
         optuna.logging.set_verbosity(before)
     _same_recipe(study, base, folder)
     # the number of trials in the seed: a study that is continued must not ask the same again
-    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
+    study.sampler = optuna.samplers.TPESampler(seed=(base.seed + len(study.trials)) % 2**32)
     return study
 
 

@@ -10,7 +10,6 @@ from easearch.untrusted.files import (
     read_json,
     read_text,
     read_yaml,
-    unpacked,
 )
 from easearch.untrusted.json_text import parse_json
 from easearch.untrusted.names import RULE, is_name, name_of
@@ -27,5 +26,4 @@ __all__ = [
     "read_json",
     "read_text",
     "read_yaml",
-    "unpacked",
 ]

@@ -1,10 +1,9 @@
-"""Reading files: regular ones, of bounded size, in UTF-8; gzip files to a bounded size."""
+"""Reading files: regular ones, of bounded size, in UTF-8."""
 
 from __future__ import annotations
 
 import os
 import stat
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,36 +51,14 @@ def read_text(path: Path, most: int = FILE_BYTES) -> str:
         ) from None
 
 
-def read_json(path: Path, most: int = FILE_BYTES) -> Any:
+def read_json(path: Path, most: int = FILE_BYTES, *, finite: bool = True) -> Any:
     """The value in a JSON file; errors as `read_bytes` and `parse_json`."""
-    return parse_json(read_text(path, most))
+    return parse_json(read_text(path, most), finite=finite)
 
 
 def read_yaml(path: Path, most: int = YAML_BYTES) -> Any:
     """The value in a YAML file; errors as `read_bytes` and `parse_yaml`."""
     return parse_yaml(read_text(path, most))
-
-
-def unpacked(path: Path, most: int) -> bytes:
-    """What a gzip file holds, if that is `most` bytes or less.
-
-    Raises:
-        OSError: it cannot be opened.
-        FileFormatError: it is damaged, or holds more.
-    """
-    packed, content = read_bytes(path, most), b""
-    while packed:  # a file may hold several members
-        one = zlib.decompressobj(wbits=31)
-        try:
-            content += one.decompress(packed, most + 1 - len(content))
-        except zlib.error as error:
-            raise FileFormatError(f"expected a gzip file, got a damaged one ({error})") from None
-        if len(content) > most:
-            raise FileFormatError(f"expected {most:,} bytes at most when unpacked, got more")
-        if not one.eof:
-            raise FileFormatError("expected a whole gzip file, got one that ends too early")
-        packed = one.unused_data.lstrip(b"\0")
-    return content
 
 
 def _kind(mode: int) -> str:

@@ -17,8 +17,12 @@ DIGITS = 60
 """Of a whole number."""
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """The value of a JSON text.
+
+    Args:
+        text: as it was read.
+        finite: whether NaN and infinities are refused.
 
     Raises:
         FileFormatError: it is no JSON, or beyond a bound.
@@ -27,9 +31,9 @@ def parse_json(text: str | bytes) -> Any:
         value = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_constant=_constant,
+            parse_constant=_constant if finite else None,
             parse_int=_whole,
-            parse_float=finite,
+            parse_float=finite_number if finite else None,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
@@ -63,7 +67,7 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def finite(text: str) -> float:
+def finite_number(text: str) -> float:
     """The number that a text is, unless it is none or infinite."""
     value = float(text)
     if not math.isfinite(value):

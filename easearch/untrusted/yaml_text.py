@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from easearch.errors import FileFormatError, printable, shown
-from easearch.untrusted.json_text import DEPTH, DIGITS, check_text, finite
+from easearch.untrusted.json_text import DEPTH, DIGITS, check_text, finite_number
 
 VALUES = 2**14
 """Of a document."""
@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         return int(super().construct_yaml_int(node))
 
     def construct_yaml_float(self, node: Any) -> float:
-        return finite(str(super().construct_yaml_float(node)))
+        return finite_number(str(super().construct_yaml_float(node)))
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

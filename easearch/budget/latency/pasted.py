@@ -21,9 +21,10 @@ from easearch.budget.latency.rows import (
     item_key,
 )
 from easearch.budget.store import write_atomic
-from easearch.errors import DeviceError, nearest
+from easearch.errors import DeviceError, FileFormatError, nearest, reason_of, shown
 from easearch.roles import PRECISIONS
 from easearch.tracing import KINDS
+from easearch.untrusted import TABLE_BYTES, read_text
 
 TIMES = {"min_us": 1.0, "us": 1.0, "latency_us": 1.0, "min_ms": 1e3, "ms": 1e3, "latency_ms": 1e3}
 """Names of the column that holds the time -> its unit in microseconds."""
@@ -50,11 +51,13 @@ def read_pasted(path: Path) -> list[Row]:
     """
     path = path / TODO if path.is_dir() else path
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeviceError(f"{path}: expected a CSV file in UTF-8, got {error}") from None
-    lines = csv.reader(io.StringIO(text.replace("\0", "?")), dialect=_dialect(text))
-    heads = [head.strip().lower() for head in next(lines, [])]
+        text = read_text(path, TABLE_BYTES)
+        table = csv.reader(io.StringIO(text.replace("\0", "?")), dialect=_dialect(text))
+        lines = list(table)
+    except (OSError, FileFormatError, csv.Error) as error:
+        why = reason_of(error)
+        raise DeviceError(f"{path}: expected a CSV file in UTF-8, got none ({why})") from None
+    heads = [head.strip().lower() for head in (lines[0] if lines else [])]
     times = [head for head in heads if head in TIMES]
     lacking = [name for name in NEEDED if name not in heads]
     double = sorted({head for head in heads if head and heads.count(head) > 1})
@@ -62,11 +65,10 @@ def read_pasted(path: Path) -> list[Row]:
         raise DeviceError(f"{path}: expected each column once, got several of {', '.join(double)}")
     if lacking or not times:
         wanted = ", ".join([*lacking, *([] if times else [f"a time ({', '.join(TIMES)})"])])
-        raise DeviceError(
-            f"{path}: expected the columns {wanted}, got {', '.join(heads) or 'none'}"
-        )
+        got = shown(", ".join(heads), 200)[1:-1] or "none"
+        raise DeviceError(f"{path}: expected the columns {wanted}, got {got}")
     rows = []
-    for number, cells in enumerate(lines, start=2):
+    for number, cells in enumerate(lines[1:], start=2):
         if any(cell.strip() for cell in cells):
             told = dict(zip(heads, (cell.strip() for cell in cells), strict=False))
             try:
@@ -128,7 +130,7 @@ def _description(told: Mapping[str, str]) -> Description:
     kind = SYNONYMS.get(name, name)
     if kind not in KINDS:
         raise ValueError(
-            f"kind: expected a kind of layer, got '{told['kind']}'; {nearest(kind, KINDS)}"
+            f"kind: expected a kind of layer, got {shown(told['kind'])}; {nearest(kind, KINDS)}"
         )
     size = _sizes(told, "size")
     axes = max(1, len(size)) if kind != "linear" else len(size)
@@ -140,7 +142,7 @@ def _description(told: Mapping[str, str]) -> Description:
     dtype = told.get("dtype", "").lower() or PRECISIONS[0]
     dtype = {"float32": "fp32", "float": "fp32", "uint8": "int8"}.get(dtype, dtype)
     if dtype not in PRECISIONS:
-        raise ValueError(f"dtype: expected {' or '.join(PRECISIONS)}, got '{told['dtype']}'")
+        raise ValueError(f"dtype: expected {' or '.join(PRECISIONS)}, got {shown(told['dtype'])}")
     if kind == "conv" and groups not in ("", "1"):
         kind = "depthwise" if int(groups) == ins == outs else "grouped"
     own = name if kind == "activation" and name != "activation" else ""
@@ -165,16 +167,18 @@ def _number(told: Mapping[str, str], name: str, default: float | None = None) ->
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{name}: expected a number, got '{text}'") from None
+        raise ValueError(f"{name}: expected a number, got {shown(text)}") from None
     if not 0 <= value < math.inf:
-        raise ValueError(f"{name}: expected a number that is not negative, got '{text}'")
+        raise ValueError(f"{name}: expected a number that is not negative, got {shown(text)}")
     return value
 
 
 def _whole(told: Mapping[str, str], name: str) -> int:
     value = _number(told, name)
     if value != int(value) or not 1 <= value <= LARGEST:
-        raise ValueError(f"{name}: expected a whole number of 1 to {LARGEST:,}, got '{told[name]}'")
+        raise ValueError(
+            f"{name}: expected a whole number of 1 to {LARGEST:,}, got {shown(told[name])}"
+        )
     return int(value)
 
 
@@ -183,7 +187,7 @@ def _sizes(told: Mapping[str, str], name: str, axes: int = 2) -> tuple[int, ...]
     if not text or (name == "size" and told["kind"].lower() in ("linear", "fc") and text == "1"):
         return ()
     if not re.fullmatch(r"\d+(x\d+)*", text):
-        raise ValueError(f"{name}: expected a size such as 3x3 or 3, got '{told[name]}'")
+        raise ValueError(f"{name}: expected a size such as 3x3 or 3, got {shown(told[name])}")
     found = tuple(_whole({name: part}, name) for part in text.split("x"))
     return found * axes if len(found) == 1 else found
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.uniform import from_scratch
 from easearch.comparing.arms.variant import refused
-from easearch.comparing.files import ENTRY
+from easearch.comparing.files import ENTRY, read_json
 from easearch.errors import GraphError
 
 
@@ -18,7 +16,7 @@ def run(contest: Setting) -> Delivered:
     Raises:
         GraphError: it put in new layers, which widths alone do not tell of.
     """
-    entry = json.loads((contest.needed["grow"] / ENTRY).read_text(encoding="utf-8"))
+    entry = read_json(contest.needed["grow"] / ENTRY)
     part = entry["front"][contest.part]
     widths = {name: int(width) for name, width in part["widths"].items()}
     if widths.keys() != contest.graph.widths.keys():
