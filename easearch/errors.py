@@ -19,7 +19,7 @@ _WRAPPERS = ("torch.onnx.", "torch._dynamo.", "torch._inductor.")
 """Modules whose errors say that a step failed; their cause says why."""
 LONGEST = 240
 """Characters of a foreign message that are quoted."""
-MESSAGE = 1000
+MESSAGE = 600
 """Characters of a message of ours."""
 VALUE = 40
 """Characters of a value that a message shows."""

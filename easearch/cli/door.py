@@ -18,7 +18,7 @@ from easearch.errors import EasearchError, printable
 TRACEBACK_VARIABLE = "EASEARCH_TRACEBACK"
 """Set it to see where an unexpected error comes from."""
 INTERRUPTED = 130
-LONGEST = 1000
+LONGEST = 640
 """Characters of a sentence."""
 
 
@@ -69,7 +69,7 @@ def _is_usage(error: Any) -> bool:
 
 def _refuse_usage(error: Any, as_json: bool) -> int:
     """Say what is wrong with the words of the command line, and where its help is."""
-    text = printable(error.format_message()).rstrip(".")
+    text = printable(error.format_message()).rstrip(".").replace("Input should be", "expected")
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((.*)\)", text)
     if extra is not None:
         text = f"Expected no more words, got {extra[1]}"
