@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,4 +66,11 @@ def check_count(value: int) -> int:
     """A typer callback: refuse a count below 1, or one that nobody means."""
     if not 1 <= value <= MOST:
         raise typer.BadParameter(f"expected 1 or more, {MOST:,} at most, got {shown(value)}")
+    return value
+
+
+def check_number(value: float) -> float:
+    """A typer callback: refuse what is no number, which no bound does."""
+    if math.isnan(value):
+        raise typer.BadParameter("expected a number, got nan")
     return value

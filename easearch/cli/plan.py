@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from easearch.cli.options import Json, RecipeFile, Set, overrides
+from easearch.cli.options import Json, RecipeFile, Set, check_number, overrides
 from easearch.cli.output import (
     errors_console,
     print_json,
@@ -24,7 +24,13 @@ def plan(
     recipe: RecipeFile,
     changes: Set = None,
     minutes: Annotated[
-        float, typer.Option(help="Minutes of measuring at most, about; the rest is estimated.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1e4,
+            callback=check_number,
+            help="Minutes of measuring at most, about; the rest is estimated.",
+        ),
     ] = 2.0,
     as_json: Json = False,
 ) -> None:

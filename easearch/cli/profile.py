@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from easearch.cli.options import Factory, Json, Set, Size, check_size, overrides
+from easearch.cli.options import Factory, Json, Set, Size, check_number, check_size, overrides
 from easearch.cli.output import errors_console, print_json, print_rows, working
 from easearch.cli.subject import is_folder
 from easearch.errors import DeviceError
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from easearch.graph import Graph
 
 Precisions = Annotated[str, typer.Option(help="fp32, int8, or both with a comma.")]
-
-
-def _number(value: float) -> float:
-    if math.isnan(value):
-        raise typer.BadParameter("expected a number, got nan")
-    return value
 
 
 def profile(
@@ -42,7 +35,9 @@ def profile(
     precision: Precisions = "fp32",
     reach: Annotated[
         float,
-        typer.Option(min=1.0, max=64.0, callback=_number, help="Up to this many times as wide."),
+        typer.Option(
+            min=1.0, max=64.0, callback=check_number, help="Up to this many times as wide."
+        ),
     ] = 3.0,
     threads: Annotated[
         int, typer.Option(min=1, max=1024, help="Of the runtime, on a new device.")
