@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
+from random_habits import HABITS, habit
 from torch import Tensor, nn
 
 SIZE = 8
@@ -148,8 +149,10 @@ def _steps(draw: st.DrawFn, channels: int) -> tuple[nn.Module, int]:
         "transposed",
         "bottleneck",
     ]
-    name = draw(st.sampled_from(choices))
+    name = draw(st.sampled_from((*choices, *HABITS)))
     out = draw(st.integers(2, 7))
+    if name in HABITS:
+        return habit(name, channels, out)
     act = draw(st.sampled_from(ACTIVATIONS))
     if name == "conv":
         return nn.Sequential(

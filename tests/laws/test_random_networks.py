@@ -1,6 +1,11 @@
-"""square and silence over networks and plans drawn at random (hypothesis)."""
+"""square and silence over networks and plans drawn at random (hypothesis).
+
+`EASEARCH_RANDOM_NETWORKS=1000 pytest tests/laws/test_random_networks.py` tries as many.
+"""
 
 from __future__ import annotations
+
+import os
 
 import torch
 from hypothesis import HealthCheck, event, given, settings
@@ -11,7 +16,7 @@ from torch import nn
 import easearch as ea
 
 SHARES = ((0.5, 0.5), (1.5, -0.5), (0.25, 0.5, 0.25), (1.0, 1.0, -0.5, -0.5))
-EXAMPLES = 300
+EXAMPLES = int(os.environ.get("EASEARCH_RANDOM_NETWORKS", "200"))
 
 
 @st.composite
@@ -41,6 +46,9 @@ def test_square_and_silence(model: nn.Module, data: st.DataObject) -> None:
     moves = data.draw(plans(graph))
     wider = ea.apply(model, graph, moves)
     assert ea.trace(wider, images()) == graph.after(moves)
-    with torch.no_grad():
-        expected, got = model(images(4)), wider(images(4))
-    assert torch.allclose(got, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
+    for training in (False, True):
+        model.train(training)
+        wider.train(training)
+        with torch.no_grad():
+            expected, got = model(images(4)), wider(images(4))
+        assert torch.allclose(got, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
