@@ -14,10 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from easearch.conflicts import Widening, check_channels
 from easearch.errors import GraphError, nearest
+from easearch.shapes import Held as Held
+from easearch.shapes import Own as Own
+from easearch.shapes import Shape as Shape
 from easearch.table import aligned
 
 
@@ -30,87 +33,6 @@ class Segment:
 
 
 Layout = tuple[Segment, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """A tensor that a layer computes with: what the layer calls it, where the model keeps it.
-
-    `rows` is its axis along the channels that the layer writes, `columns` that along those it
-    reads; None where it has no such axis. It has `each` numbers for every one of those.
-    """
-
-    role: str
-    path: str
-    rows: int | None = None
-    columns: int | None = None
-    each: float = 0
-    trained: bool = True
-    """Whether it is a parameter; a buffer is not."""
-
-
-class Own(NamedTuple):
-    """How many numbers a tensor of a layer has: `each`, a channel written and one read."""
-
-    role: str
-    each: float
-    rows: bool
-    columns: bool
-    trained: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """One layer with numbers filled in: all that its work, size and latency depend on. Hashable.
-
-    An axis is None where the value has no channels that are known: its sizes are then all of it.
-    """
-
-    kind: str
-    in_channels: int
-    out_channels: int
-    in_size: tuple[int, ...]
-    out_size: tuple[int, ...]
-    options: tuple[tuple[str, Any], ...] = ()
-    in_axis: int | None = 1
-    out_axis: int | None = 1
-    own: tuple[Own, ...] = ()
-    """The layer's tensors, without those that a layer before it holds already."""
-    shared: tuple[str, ...] = ()
-    """Roles of those."""
-
-    def __getitem__(self, option: str) -> Any:
-        """The option of that name (`shape["kernel"]`)."""
-        return dict(self.options)[option]
-
-    def numbers(self, *, trained: bool, role: str | None = None) -> int:
-        """Numbers of the layer's own tensors: of its parameters or, besides, of its buffers too.
-
-        Args:
-            trained: parameters alone.
-            role: tensors of that role alone.
-        """
-        ends = (self.out_channels, self.in_channels)
-        return sum(
-            round(one.each * math.prod(n for n, has in zip(ends, one[2:4], strict=True) if has))
-            for one in self.own
-            if one.trained >= trained and role in (None, one.role)
-        )
-
-    @property
-    def positions(self) -> int:
-        """Output positions a channel (1 for a vector)."""
-        return math.prod(self.out_size)
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        """All sizes of one sample that goes in, batch first."""
-        return _with_channels(self.in_size, self.in_axis, self.in_channels)
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        """All sizes of one sample that comes out, batch first."""
-        return _with_channels(self.out_size, self.out_axis, self.out_channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,8 +245,14 @@ def offsets_in(graph: Graph, layout: Layout) -> Iterator[tuple[Segment, int]]:
         start += graph.groups[segment.group].width * segment.taps
 
 
-def _with_channels(size: tuple[int, ...], axis: int | None, channels: int) -> tuple[int, ...]:
-    return (1, *size) if axis is None else (1, *size[: axis - 1], channels, *size[axis - 1 :])
+def stride(graph: Graph, group: str, step: int) -> int:
+    """The step of a group's width at which the columns of its writers are multiples of `step`.
+
+    A unit of a grouped convolution is several columns; where writers differ, the fewest count.
+    """
+    segments = (s for name in graph.groups[group].writers for s in graph.by_name[name].writes)
+    taps = min((s.taps for s in segments if s.group == group), default=1)
+    return step // math.gcd(step, taps)
 
 
 def _listed(names: Sequence[str]) -> str:

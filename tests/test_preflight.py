@@ -16,6 +16,7 @@ from easearch.budget import Budget, find_meter
 from easearch.budget.slips import Reach
 from easearch.errors import BudgetError, DeviceError
 from easearch.feed import DataFeed, data_of
+from easearch.graph import stride
 from easearch.growth.events import Event, Note
 from easearch.growth.growing import Growing
 from easearch.growth.targets import towards
@@ -24,7 +25,6 @@ from easearch.preflight.reach import check_floors, filled, unreachable, widest
 from easearch.preflight.ready import make_ready
 from easearch.preflight.timing import attempts
 from easearch.roles import Bound, Range
-from easearch.selection.options import stride
 
 STEP = 2
 

@@ -10,9 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from easearch.budget.latency.kernels import kernels, shapes_of
+from easearch.budget.latency.kernels import is_free, kernels, shapes_of
 from easearch.budget.latency.models import input_shapes
-from easearch.budget.latency.table import is_free
 from easearch.budget.meters.size import Size
 from easearch.graph import Graph, Shape
 from easearch.roles import Item

@@ -13,11 +13,10 @@ from dataclasses import replace
 from easearch.budget.quantities import spelled
 from easearch.budget.slips import Reach
 from easearch.errors import BudgetError
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.growth.growing import Growing
 from easearch.growth.targets import Target
 from easearch.roles import Bound, Range
-from easearch.selection.options import stride
 
 HALVINGS = 8
 """Of the common factor between 1 and 2: finer than any step of widths below 1,000 channels."""

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from easearch.budget.shares import measurable, share_of
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.roles import Bound, Range
-from easearch.selection.options import stride
 
 MOST = 16.0
 """Times the seed's widths, at most."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from easearch.errors import BudgetError
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.moves import Candidate, Move, NewNeuron, Split
 from easearch.roles import Range
 
@@ -74,16 +74,6 @@ def lowest(ladder: Sequence[Option], wanted: Range) -> int | None:
     """The number of the first option at or above the floor; None where none reaches it."""
     floor = wanted.low or 0
     return next((k for k, option in enumerate(ladder) if option.width >= floor), None)
-
-
-def stride(graph: Graph, group: str, step: int) -> int:
-    """The step of a group's width at which the columns of its writers are multiples of `step`.
-
-    A unit of a grouped convolution is several columns; where writers differ, the fewest count.
-    """
-    segments = (s for name in graph.groups[group].writers for s in graph.by_name[name].writes)
-    taps = min((s.taps for s in segments if s.group == group), default=1)
-    return step // math.gcd(step, taps)
 
 
 def _by_group(candidates: Sequence[Candidate], graph: Graph) -> dict[str, list[Candidate]]:

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
         *("checks", "conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
-        *("structures", "table", "untrusted"),
+        *("shapes", "structures", "table", "untrusted"),
     },
     {"tracing"},
     {"growth", "budget", "selection"},

@@ -12,12 +12,11 @@ import torch
 import easearch as ea
 from easearch.budget import Latency, find_meter
 from easearch.budget.shares import MARGIN
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.models import build
 from easearch.preflight import uniform as module
 from easearch.preflight.uniform import predicted, uniform_ladder, widest_uniform
 from easearch.roles import Bound, Range
-from easearch.selection.options import stride
 
 
 @pytest.fixture(scope="module", params=["mobilenet_v1", "mobilenet_v2"])

@@ -10,10 +10,10 @@ import pytest
 from choosing import family_graph, graph_of, splits
 
 from easearch.errors import BudgetError
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.moves import Candidate, NewLayer, NewNeuron, Remove, Split
 from easearch.roles import Range
-from easearch.selection.options import Option, options, stride
+from easearch.selection.options import Option, options
 
 
 def test_a_rung_is_the_sum_of_the_best() -> None:

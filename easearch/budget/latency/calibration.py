@@ -22,13 +22,13 @@ import numpy as np
 from easearch.budget.devices import Device
 from easearch.budget.devices.timing import Timing
 from easearch.budget.latency.affine import Affine, Point, ends, fit, left_out
-from easearch.budget.latency.kernels import kernels, shapes_of
+from easearch.budget.latency.kernels import is_free, kernels, shapes_of
 from easearch.budget.latency.models import whole_model
 from easearch.budget.latency.quiet import Quiet
 from easearch.budget.latency.step import find_step
-from easearch.budget.latency.table import LatencyTable, is_free
+from easearch.budget.latency.table import LatencyTable
 from easearch.budget.store import keep, kept_json
-from easearch.graph import Graph
+from easearch.graph import Graph, stride
 from easearch.roles import Item
 
 LOG = logging.getLogger(__name__)
@@ -177,7 +177,9 @@ def sums(graph: Graph, table: LatencyTable) -> tuple[float, float]:
 
 
 def networks(graph: Graph, step: int, reach: float) -> list[Graph]:
-    """The graph at several widths on the step: groups alike, groups at random, no doubles."""
+    """The graph as it is, and at several widths whose columns are on the step: groups alike, groups
+    at random, no doubles.
+    """
     draw = np.random.default_rng(int(structure(graph), 16) % 2**32)
     low, high = math.log(LOWEST), math.log(reach)
     names = [group.name for group in graph.growable]
@@ -187,12 +189,13 @@ def networks(graph: Graph, step: int, reach: float) -> list[Graph]:
         for row in draw.uniform(low, high, (MIXED, len(names)))
     ]
     nets = (graph.with_widths(_widths(graph, factors, step)) for factors in uniform + mixed)
-    return list({tuple(net.widths.items()): net for net in nets}.values())
+    return list({tuple(net.widths.items()): net for net in (graph, *nets)}.values())
 
 
 def _widths(graph: Graph, factors: Mapping[str, float], step: int) -> dict[str, int]:
+    steps = {name: stride(graph, name, step) for name in factors}
     return {
-        name: max(step, step * round(graph.group(name).width * factor / step))
+        name: max(steps[name], steps[name] * round(graph.group(name).width * factor / steps[name]))
         for name, factor in factors.items()
     }
 

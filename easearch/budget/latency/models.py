@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from easearch.budget.latency.kernels import folded, kernels
+from easearch.budget.latency.kernels import does_nothing, folded, kernels
 from easearch.budget.latency.quantized import quantized, quantized_item
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
@@ -68,7 +68,7 @@ def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
         shape = graph.shape(layer.name)
         if layer.kind == INPUT:
             values[layer.name] = build.input(layer.name, shape.out_shape)
-        elif layer.name in skipped:
+        elif layer.name in skipped or does_nothing(shape):
             values[layer.name] = values[layer.inputs[0]]
         else:
             sources = [values[source] for source in layer.inputs]
@@ -76,10 +76,9 @@ def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
             constant = input_shapes(shape)[len(sources) :]
             sources += [build.weight(f"{layer.name}:x{i}", s) for i, s in enumerate(constant)]
             values[layer.name] = build.layer(layer.name, shape, sources)
-    for name in dict.fromkeys(
-        layer.name for layer in graph.layers if not graph.consumers[layer.name]
-    ):
-        build.output(values[name], graph.shape(name).out_shape)
+    ends = [layer.name for layer in graph.layers if not graph.consumers[layer.name]]
+    for value, name in {values[name]: name for name in ends}.items():
+        build.output(value, graph.shape(name).out_shape)
     return _serialized(quantized(build.model()) if precision == "int8" else build.model())
 
 

@@ -19,7 +19,7 @@ from easearch.budget.devices import Device, find_device
 from easearch.budget.devices.timing import Progress, Timing
 from easearch.budget.latency.grid import TWO_WAYS, Point, between, corners, family, moved, point
 from easearch.budget.latency.guess import guessed
-from easearch.budget.latency.kernels import FREE
+from easearch.budget.latency.kernels import is_free
 from easearch.budget.latency.models import item_model
 from easearch.budget.latency.quiet import BUSY, Quiet
 from easearch.budget.latency.rows import (
@@ -279,11 +279,6 @@ class LatencyTable:
             name = said._replace(ins=0, outs=0, groups="")
             found.setdefault(name, {})[Point(said.ins, said.outs)] = row.min_us
         return found
-
-
-def is_free(item: Item) -> bool:
-    """Whether a runtime has nothing to do for the item."""
-    return all(shape.kind in FREE for shape in item)
 
 
 def _without(timing: Timing, call_us: float) -> Timing:

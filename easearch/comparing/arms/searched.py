@@ -22,12 +22,12 @@ from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.making.fitting import whole_share
 from easearch.comparing.making.purse import Course, Purse, drawn, shortened, train
 from easearch.data import Batches
+from easearch.graph import stride
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase
 from easearch.growth.training import evaluate
 from easearch.preflight.ready import seeded
 from easearch.roles import Range
-from easearch.selection.options import stride
 
 PROXIES = 12
 """Trials that are trained."""

@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 import torch
 
 from easearch.graph import Held, Shape
-from easearch.tracing.call import Call, Parameter
+from easearch.tracing.call import Call, Parameter, Value
 from easearch.tracing.kind import Kind, Op, Role
+from easearch.tracing.kinds.numbers import plain
 from easearch.tracing.through import axis_of
 
 ATEN = torch.ops.aten
 OPERANDS = ("input", "other")
+NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 
 
 def _functions(*functions: Any) -> dict[Any, tuple[str, ...]]:
@@ -59,6 +61,8 @@ class _Arithmetic(Kind):
             found["sizes"] = sizes
         if len(call.values) + len(call.parameters) == 1:
             found["number"] = True
+            if self._neutral(call, found["function"]):
+                found["neutral"] = True
         return found
 
     def params(self, shape: Shape) -> int:
@@ -81,6 +85,15 @@ class _Arithmetic(Kind):
         if "number" in options:
             return (Op(type=options["function"], scalars=(1.5,)),)
         return (Op(type=options["function"], inputs=("x", "x1")),)
+
+    def _neutral(self, call: Call, function: str) -> bool:
+        """Whether the number leaves every other as it is: `1 * x`, `x - 0`, not `0 - x`."""
+        first, *others = (*call.args, *(call.kwargs[k] for k in ("other",) if k in call.kwargs))
+        number = plain(others[0] if others and isinstance(first, Value) else first)
+        backward = not isinstance(first, Value) or "rsub" in str(call.target)
+        if backward and function in ("Sub", "Div"):
+            return False
+        return isinstance(number, int | float) and number == NEUTRAL[function]
 
     def _function(self, call: Call) -> str:
         name = call.target if isinstance(call.target, str) else call.target.__name__
