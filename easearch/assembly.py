@@ -152,27 +152,27 @@ class Assembly:
         write(state.model, self.architecture.grown(state.graph), folder)
 
     def _certified(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
-        """Export and certify; a file over its limit sends the run back a growth."""
-        tighter = 1.0
+        """Export and certify; a file over its limit sends the run back a growth, and so, once, does
+        one that is so much cheaper than predicted that it leaves room.
+        """
+        tighter, roomy = 1.0, False
         for _ in range(TRIES):
             certificate = self._export(grower, bounds)
-            if certificate.meets:
+            if certificate.meets and (roomy or certificate.room == 1.0 or not grower.steps):
                 return certificate
+            if certificate.meets:
+                roomy, tighter = True, certificate.room
+                self._step_back(
+                    grower, tighter, "the exported file leaves much of its limits unused"
+                )
+                continue
             over = [p for p in certificate.proofs if not p.meets]
             worst = max((p.measured or p.predicted) / p.limit for p in over)
             told = ", ".join(
                 f"{p.measured or p.predicted:.4g} {p.unit} of {p.limit:.4g}" for p in over
             )
             tighter /= worst * 1.01
-            self.watch(
-                Note(
-                    text=f"the exported file missed its limit ({told}): the run stepped back and "
-                    f"chose again, with limits at {100 * tighter:.1f} %"
-                )
-            )
-            grower.retry(tighter)
-            for dropped in range(len(grower.steps), len(grower.growing.at)):
-                shutil.rmtree(self.folder / f"stage-{dropped}", ignore_errors=True)
+            self._step_back(grower, tighter, f"the exported file missed its limit ({told})")
         certificate = self._export(grower, bounds)
         if not certificate.meets:
             raise BudgetError(
@@ -180,6 +180,14 @@ class Assembly:
                 "raise the limit, or measure on a quieter machine"
             )
         return certificate
+
+    def _step_back(self, grower: Grower, factor: float, why: str) -> None:
+        """Grow and train again within limits times a factor, and say so."""
+        chosen = f"the run stepped back and chose again, with limits at {100 * factor:.1f} %"
+        self.watch(Note(text=f"{why}: {chosen}"))
+        grower.retry(factor)
+        for dropped in range(len(grower.steps), len(grower.growing.at)):
+            shutil.rmtree(self.folder / f"stage-{dropped}", ignore_errors=True)
 
     def _export(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
         self.watch(Phase(name="export", detail="model.onnx"))
@@ -201,6 +209,8 @@ class Assembly:
             file, grower.state.graph, bounds, shape, precision, pauses_s=PATIENT_S
         )
         certificate.save(self.folder / "certificate.json")
+        for text in certificate.surprises:
+            self.watch(Note(text=text))
         return certificate
 
     def _finished(self, grower: Grower, certificate: Certificate, quality: Quality) -> Run:

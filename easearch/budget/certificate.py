@@ -23,6 +23,8 @@ from easearch.roles import Bound
 
 PATIENT_S = (0.5, 2.0, 5.0, 10.0)
 """Pauses for a network that is delivered: a busy moment should not send it back."""
+UNUSED, FULL = 0.85, 0.97
+"""A file that takes no more of a limit leaves room for another plan; so much is aimed at then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,23 @@ class Proof:
     def error(self) -> float | None:
         """`predicted / measured - 1`; None where nothing was measured."""
         return self.predicted / self.measured - 1 if self.measured else None
+
+    @property
+    def surprise(self) -> str:
+        """A sentence where the measurement lies outside of the stated interval; else empty.
+
+        The noise of the measurement is granted besides.
+        """
+        if not self.measured or not self.interval or not self.predicted:
+            return ""
+        off = self.measured / self.predicted - 1
+        if abs(off) <= self.interval + self.noise:
+            return ""
+        return (
+            f"{self.meter}: measured {self.measured:.4g} {self.unit}, {abs(off):.0%} "
+            f"{'above' if off > 0 else 'below'} the predicted {self.predicted:.4g} {self.unit}, "
+            f"which was stated to be within {self.interval:.1%}"
+        )
 
     @property
     def meets(self) -> bool:
@@ -71,6 +90,21 @@ class Certificate:
         """Whether every limit is kept."""
         return all(proof.meets for proof in self.proofs)
 
+    @property
+    def surprises(self) -> tuple[str, ...]:
+        """A sentence a limit whose measurement lies outside of the predicted interval."""
+        return tuple(proof.surprise for proof in self.proofs if proof.surprise)
+
+    @property
+    def room(self) -> float:
+        """How many times the limits a plan may take by its predictions, where the file turned out
+        cheaper than they said and leaves much of every limit unused; else 1.
+        """
+        if not self.meets or not self.surprises:
+            return 1.0
+        used = max((p.measured or p.predicted) / p.limit for p in self.proofs)
+        return FULL / used if used <= UNUSED else 1.0
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`."""
         return {
@@ -84,7 +118,12 @@ class Certificate:
             "host": self.device.host.to_json(),
             "versions": {"runtime": self.device.host.runtime, "onnx": onnx.__version__},
             "proofs": [
-                {**proof.__dict__, "error": proof.error, "meets": proof.meets}
+                {
+                    **proof.__dict__,
+                    "error": proof.error,
+                    "meets": proof.meets,
+                    "surprise": proof.surprise,
+                }
                 for proof in self.proofs
             ],
         }

@@ -104,5 +104,7 @@ def _proofs(run: Run) -> list[str]:
             text += f", measured {quantity(proof.measured, proof.unit)}"
         if proof.noise:
             text += f" ± {percent(proof.noise)}"
+        if proof.surprise:
+            text += f", OUTSIDE the stated {percent(proof.interval)}"
         found.append(text)
     return found or ["nothing is certified"]

@@ -53,6 +53,8 @@ class Certified(_File):
     noise: float | None = None
     meets: bool
     note: str = ""
+    surprise: str = ""
+    """Where the measurement lies outside of the predicted interval: a sentence that says so."""
 
     @property
     def outside(self) -> bool:

@@ -90,7 +90,8 @@ def _limit_sentence(row: Certified) -> str:
         return f"{what} has not been measured; the limit is {limit}."
     noise = f" ± {percent(row.noise)} measured" if row.measured is not None and row.noise else ""
     predicted = " predicted" if row.measured is None else ""
-    return f"{what}: {quantity(row.value, row.unit)}{noise}{predicted}, {_kept(row)} {limit}."
+    found = f"{what}: {quantity(row.value, row.unit)}{noise}{predicted}, {_kept(row)} {limit}."
+    return f"{found} The prediction was wrong: {row.surprise}." if row.surprise else found
 
 
 def _kept(row: Certified) -> str:

@@ -12,6 +12,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from easearch.budget import Budget, Latency, certify
+from easearch.budget.certificate import Proof
 from easearch.budget.latency.models import whole_model
 from easearch.errors import FileFormatError
 from easearch.graph import Graph
@@ -149,3 +150,48 @@ def test_what_is_no_onnx_file(small: Graph, tmp_path: Path) -> None:
         certify(path, small, (), SAMPLE)
     with pytest.raises(FileFormatError, match=r"got 'none.onnx'"):
         certify(tmp_path / "none.onnx", small, (), SAMPLE)
+
+
+def proof(measured: float | None, limit: float = 2.0, interval: float | None = 0.1) -> Proof:
+    return Proof(
+        meter="latency",
+        unit="ms",
+        limit=limit,
+        predicted=1.0,
+        interval=interval,
+        measured=measured,
+        noise=0.02,
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        (proof(1.11), ""),
+        (proof(0.89), ""),
+        (proof(None), ""),
+        (proof(5.0, interval=None), ""),
+        (proof(1.2), "20% above the predicted 1 ms, which was stated to be within 10.0%"),
+        (proof(0.5), "measured 0.5 ms, 50% below"),
+    ],
+)
+def test_a_measurement_outside_of_its_interval_is_said(one: Proof, told: str) -> None:
+    assert (told in one.surprise) and bool(one.surprise) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("proofs", "room"),
+    [
+        ([proof(0.5)], 0.97 * 2 / 0.5),
+        ([proof(0.5, limit=0.51)], 1.0),  # full
+        ([proof(0.95)], 1.0),  # as predicted
+        ([proof(0.5), proof(1.0, limit=1.01)], 1.0),  # another limit is full
+        ([proof(3.0)], 1.0),
+    ],
+)
+def test_room_is_what_a_wrong_prediction_left_unused(
+    proofs: list[Proof], room: float, small: Graph, tmp_path: Path
+) -> None:
+    path = export(small, tmp_path / "model.onnx")
+    certificate = certify(path, small, Budget({"macs": "2x"}).bounds(small), SAMPLE)
+    assert replace(certificate, proofs=tuple(proofs)).room == pytest.approx(room)
