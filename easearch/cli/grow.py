@@ -105,6 +105,6 @@ def _proofs(run: Run) -> list[str]:
         if proof.noise:
             text += f" ± {percent(proof.noise)}"
         if proof.surprise:
-            text += f", OUTSIDE the stated {percent(proof.interval)}"
+            text += f", OUTSIDE the stated {percent(proof.interval or 0.0)}"
         found.append(text)
     return found or ["nothing is certified"]

@@ -83,7 +83,7 @@ def test_what_changes_a_number_is_paid(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["times one", "several", "its own shape", "axes in order"])
 def test_exporters_leave_it_out(name: str, tmp_path: Path) -> None:
-    """What is dropped here is dropped from files; a norm may then be left to the runtime to fold."""
+    """What is dropped here is dropped from files; a runtime may then have to fold the norm."""
     found = []
     for between in (None, NOTHINGS[name]):
         ea.export(Net(between), torch.zeros(2, 3, 8, 8), tmp_path / "m.onnx")
