@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easearch.checks.batches import cut, formed, outputs_of, part_of, samples_in, told
+from easearch.checks.repeats import check_repeats
 from easearch.errors import EasearchError, ScoringError, reason_of
 from easearch.roles import Loss
 from easearch.structures import tensors
@@ -104,6 +105,7 @@ def check_loss(model: nn.Module, inputs: Any, targets: Any, loss: Loss) -> None:
             )
         mean = loss_at(loss, outputs, targets)
         value = finite(mean, "check the inputs and the weights, or train with a lower rate first")
+        check_repeats(model, inputs, outputs)
     trained = any(p.requires_grad for p in model.parameters())
     if trained and not any(t.requires_grad for t in tensors(outputs)):
         raise ScoringError(

@@ -142,7 +142,7 @@ def _silent(units: Sequence[Straight], passes: Passes) -> list[Straight]:
     for unit, quiet in zip(units, silent(units, passes), strict=True):
         if not quiet:
             unit.unread = (
-                "a neuron with zero incoming weights is not silent here: what follows it is not "
-                "zero at zero"
+                "a neuron with zero incoming weights is not silent here, or has no finite "
+                "gradient: what follows it is not zero at zero, or not smooth there"
             )
     return [unit for unit in units if unit.unread is None]

@@ -38,6 +38,13 @@ class Mute(Net):
         return super().forward(x)
 
 
+class Random(Net):
+    """Noise that evaluation mode does not switch off."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.dropout(x, 0.5, True))
+
+
 class Names(nn.Module):
     """Gives whole numbers."""
 
@@ -107,6 +114,7 @@ SCORED_MODELS: dict[str, tuple[Any, Any, str]] = {
     "made in inference": (in_inference(), GRAPH, "inference"),
     "mute": (mute := Mute().eval(), ea.trace(mute, SAMPLE), "gradient|not compute"),
     "whole numbers": (names := Names().eval(), ea.trace(names, SAMPLE), "floating type"),
+    "random": (chance := Random().eval(), ea.trace(chance, SAMPLE, check=False), "same each time"),
     "nan": (with_numbers(math.nan), GRAPH, "nan"),
     "infinite": (with_numbers(math.inf), GRAPH, "nan|inf|finite"),
 }

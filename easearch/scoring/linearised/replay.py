@@ -85,7 +85,10 @@ class Replay(Step):
                 for x, ask in zip(points, asked, strict=True)
             ]
             wanted = [x for x, ask in zip(leaves, asked, strict=True) if ask]
-            found = iter(torch.autograd.grad(self.call(leaves), wanted, g, allow_unused=True))
+            output = self.call(leaves)
+            if not output.requires_grad:  # it stops gradients
+                return [None] * len(points)
+            found = iter(torch.autograd.grad(output, wanted, g, allow_unused=True))
         return [next(found) if ask else None for ask in asked]
 
 

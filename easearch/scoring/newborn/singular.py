@@ -71,7 +71,9 @@ def decomposed(
 
 
 def silent(units: Sequence[Straight], passes: Passes) -> list[bool]:
-    """Whether a neuron with zero incoming weights gives the readers nothing: seen on one batch."""
+    """Whether a neuron with zero incoming weights gives the readers nothing, and its gradient is
+    finite: seen on one batch.
+    """
     device = units[0].base.device
 
     def work() -> list[Tensor]:
@@ -79,7 +81,11 @@ def silent(units: Sequence[Straight], passes: Passes) -> list[bool]:
         for batch in passes:
             for number, unit in enumerate(units):
                 rows = unit.base.expand(unit.width, -1)
+                columns = rows.new_ones(unit.width, unit.columns.numbers)
+                ahead = unit.times(torch.ones_like(rows) * unit.steered, batch.captured)
+                slope = unit.back(columns, batch.captured).sum() + ahead.sum()
                 sizes[number] = unit.learn(rows, batch.captured).wanted.abs().max()
+                sizes[number] += slope.mul(0.0)  # not a number where one of them is not
             break
         return [sizes]
 

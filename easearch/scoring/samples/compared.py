@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from easearch.checks.batches import outputs_of, part_of
+from easearch.checks.batches import checked, outputs_of, part_of
+from easearch.checks.repeats import alike, check_repeats
 from easearch.errors import ScoringError
 from easearch.roles import Batches
 from easearch.scoring.samples.batches import MICRO
@@ -36,19 +37,14 @@ def compared(model: nn.Module, units: Sequence[Unit], wires: Wires, batches: Bat
     Raises:
         ScoringError: with the layer, where it is known.
     """
-    inputs, _ = part_of(*next(iter(batches)), slice(0, MICRO))
+    inputs, _ = part_of(*checked(batches)[0], slice(0, MICRO))
     exits = {edge for unit in units for edge in unit.exits}
     entrances = {edge for unit in units for edge in unit.values}
     capturer = Capturer(model, exits | entrances, (), wires)
     with torch.no_grad():
         wanted = outputs_of(model, inputs)
-        again = outputs_of(model, inputs)
         got, values = capturer.seen(inputs)
-        if not alike(wanted, again):
-            raise ScoringError(
-                "expected a model that computes the same each time, got other outputs for the same "
-                f"inputs; switch off what is random in {type(model).__name__}'s evaluation mode"
-            )
+        check_repeats(model, inputs, wanted)
         if not alike(wanted, got):
             raise ScoringError(
                 f"the traced program does not compute what {type(model).__name__} does: "
@@ -93,19 +89,3 @@ def _first_fault(model: nn.Module, wires: Wires, inputs: Any) -> str:
 
 def _note(seen: dict[str, Any], path: str, module: nn.Module, inputs: Any, output: Any) -> None:
     seen.setdefault(path, [tensor.clone() for tensor in tensors(output)])
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two values of any structure hold the same tensors, but for rounding."""
-    pairs = list(tensors(one)), list(tensors(other))
-    return len(pairs[0]) == len(pairs[1]) and all(map(_close, *pairs))
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    if not one.is_floating_point():
-        return torch.equal(one, other)
-    size = one.abs().nan_to_num(0.0, 0.0, 0.0).max() if one.numel() else one.sum()
-    bar = torch.finfo(one.dtype).eps ** 0.5
-    return torch.allclose(one, other, rtol=bar, atol=bar * float(size), equal_nan=True)
