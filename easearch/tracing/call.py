@@ -77,6 +77,12 @@ class Call:
         """The parameters and buffers that go in as arguments."""
         return tuple(found(Parameter, (self.args, dict(self.kwargs))))
 
+    @property
+    def holds(self) -> bool:
+        """Whether the model's own parameters go in."""
+        own = self.module is not None and any(True for _ in self.module.parameters())
+        return own or any(parameter.trained for parameter in self.parameters)
+
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """An argument by name, or by its place (that of a function or method on a tensor: 0)."""
         if name in self.kwargs:

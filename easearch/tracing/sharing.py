@@ -22,9 +22,10 @@ def tie_shared(layers: Sequence[Layer], layouts: Layouts, blocked: Mapping[str, 
             if held.path in blocked:
                 layouts.freeze(layer.reads + layer.writes, blocked[held.path])
     for path, users in uses.items():
-        first = _axes(*users[0])
+        what, first = f"'{path}' is used {len(users)} times", _axes(*users[0])
         for other in users[1:]:
-            _tie_two(f"'{path}' is used {len(users)} times", first, _axes(*other), layouts)
+            _tie_two(what, first, _axes(*other), layouts)
+            _check_roles(what, users[0], other, layouts)
 
 
 def _tie_two(
@@ -38,6 +39,19 @@ def _tie_two(
     except Apart as apart:
         for layout in (*one.values(), *other.values()):
             layouts.freeze(layout, f"{what}: {apart}")
+
+
+def _check_roles(
+    what: str, one: tuple[Layer, Held], other: tuple[Layer, Held], layouts: Layouts
+) -> None:
+    """Freeze an axis along which one layer writes and the other reads: a split repeats rows, but
+    shares columns.
+    """
+    for (layer, held), (_, there) in ((one, other), (other, one)):
+        if held.rows is not None and held.rows == there.columns:
+            layouts.freeze(
+                layer.writes, f"{what}: what one layer writes along an axis, another one reads"
+            )
 
 
 def _axes(layer: Layer, held: Held) -> dict[int, Layout]:

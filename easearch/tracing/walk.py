@@ -22,7 +22,7 @@ from easearch.tracing.call import Call, Derived, Value, found
 from easearch.tracing.flat import Flat, described
 from easearch.tracing.grouping import grouped
 from easearch.tracing.in_place import asks_for_form
-from easearch.tracing.kind import Kind
+from easearch.tracing.kind import Kind, Role
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.nodes import Calls, several
 from easearch.tracing.program import (
@@ -38,7 +38,7 @@ from easearch.tracing.registry import KINDS, kind_of
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
 from easearch.tracing.trainable import untrained
-from easearch.tracing.training_only import frozen, held, unmet
+from easearch.tracing.training_only import UNUSED, frozen, held, idle, unmet, used
 
 OPAQUE = "opaque"
 INPUT = "input"
@@ -103,7 +103,7 @@ def _of_training(model: nn.Module, inputs: Structure) -> Graph | None:
 
 
 def _walked(model: nn.Module, traced: fx.GraphModule, seen: dict[fx.Node, Any]) -> Graph:
-    walk = _Walk(model, layer_names(traced), seen)
+    walk = _Walk(model, layer_names(traced), seen, used(traced))
     for node in traced.graph.nodes:
         walk.visit(node)
     tie_shared(walk.layers, walk.layouts, walk.blocked)
@@ -114,7 +114,11 @@ class _Walk:
     """The state of one walk: layers so far, and what is known of the groups."""
 
     def __init__(
-        self, model: nn.Module, names: Mapping[fx.Node, str], seen: dict[fx.Node, Any]
+        self,
+        model: nn.Module,
+        names: Mapping[fx.Node, str],
+        seen: dict[fx.Node, Any],
+        used: set[fx.Node],
     ) -> None:
         self.layers: list[Layer] = []
         self.layouts = Layouts()
@@ -122,7 +126,7 @@ class _Walk:
         """Path of a tensor -> why the layers that hold it cannot change."""
         self._constants = {""}
         """What was made without the inputs; "" stands for the model's own tensors."""
-        self._names = names
+        self._names, self._used = names, used
         self._calls = Calls(model, names, seen)
         self._numbers = {path: (t.numel(), True) for path, t in model.named_parameters()}
         self._numbers |= {path: (t.numel(), False) for path, t in model.named_buffers()}
@@ -137,7 +141,7 @@ class _Walk:
                 self.layouts.freeze(value.layout, "its channels are the network's output")
         elif node.op == "get_attr" or several(seen):
             return
-        elif isinstance(seen, Tensor) and node.users:
+        elif isinstance(seen, Tensor) and (node.users or self._calls.call(node).holds):
             self._layer(node)
         elif node.users and not asks_for_form(node):
             self._freeze(node)
@@ -183,6 +187,8 @@ class _Walk:
             unknown=unknown,
         )
         self._calls.values[node] = value
+        if node not in self._used and (kind is None or kind.role is Role.MIXES):
+            self.layouts.freeze(through.writes, idle(self._names[node]))
         self._add(node, value, through, call, kind, held)
 
     def _kind(self, call: Call) -> tuple[Kind | None, tuple[Held, ...]]:
@@ -192,7 +198,7 @@ class _Walk:
         hooks = call.module is not None and (
             call.module._forward_hooks or call.module._forward_pre_hooks
         )
-        kind = None if hooks else KINDS["constant"] if self._fixed(call) else kind_of(call)
+        kind = None if hooks else KINDS["constant"] if self._fixed(call) else _known(call)
         if kind is None:
             return None, self._everything(call)
         held = kind.tensors(call)
@@ -244,6 +250,8 @@ class _Walk:
         values = call.values if call is not None else ()
         options = kind.options(call) if kind is not None and call is not None else {}
         name = kind.name if kind is not None else INPUT if call is None else OPAQUE
+        if call is not None and node not in self._used:
+            name, options = UNUSED, {}
         before = values[0].shape if values else ()
         reads = before[through.in_axis] if through.reads else 1
         writes = value.shape[through.axis or 0] if through.writes else 1
@@ -270,6 +278,15 @@ class _Walk:
         by = (1 if held.rows is None else writes) * (1 if held.columns is None else reads)
         each = numbers // by if numbers % by == 0 else numbers / by
         return replace(held, each=each, trained=trained)
+
+
+def _known(call: Call) -> Kind | None:
+    try:
+        return kind_of(call)
+    except TypeError:  # a number that is worked out from sizes stands where kinds read one
+        if not any(found(Derived, (call.args, call.kwargs))):
+            raise
+        return None
 
 
 def _rest(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Heads that run in training only: what they read stays as it is, so that training goes on."""
+"""Heads that run in training only: they grow with what they read, so that training goes on."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class Helped(nn.Module):
         return x
 
 
-def test_what_training_reads_is_frozen_and_training_goes_on() -> None:
+def test_what_training_reads_grows_and_training_goes_on() -> None:
     model, sample = Helped().double().train(), torch.randn(2, 2, 8, 8, dtype=torch.float64)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     graph = ea.trace(model, sample)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert [group.name for group in graph.growable] == ["two.0"]
-    assert "runs in training only" in (graph.groups["one.0"].frozen or "")
-    assert "helper" not in graph.by_name
-    moves = [ea.Split(group="two.0", channel=1), ea.NewNeuron(group="two.0")]
+    assert [group.name for group in graph.growable] == ["one.0", "two.0"]
+    assert graph.by_name["helper"].kind == "unused"
+    assert "evaluation does not use" in (graph.groups["helper"].frozen or "")
+    moves = [ea.Split(group=g, channel=1, shares=(1.5, -0.5)) for g in ("one.0", "two.0")]
+    moves += [ea.NewNeuron(group="one.0")]
     wider = ea.apply(model, graph, moves)
     assert ea.trace(wider, sample) == graph.after(moves)
     for one, other in zip(wider(sample), model(sample), strict=True):
@@ -58,3 +59,35 @@ def test_a_parameter_that_nobody_uses_holds_nothing(unused: bool) -> None:
         model.register_parameter("lonely", nn.Parameter(torch.ones(3)))
     graph = ea.trace(model, torch.randn(2, 4))
     assert [group.name for group in graph.growable] == ["0"]
+
+
+class Called(nn.Module):
+    """A head that runs in every mode, and whose result only training gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(6, 8), nn.Linear(8, 7), nn.Linear(7, 4)
+        self.aux = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        f = torch.tanh(self.a(x))
+        out, extra = self.head(torch.tanh(self.b(f))), self.aux(f)
+        return (out, extra) if self.training else out
+
+
+def test_a_head_whose_result_evaluation_does_not_use_costs_nothing_and_grows() -> None:
+    model, x = Called().double(), torch.randn(4, 6, dtype=torch.float64)
+    graph = ea.trace(model, x)
+    assert graph.by_name["aux"].kind == "unused"
+    assert [group.name for group in graph.growable] == ["a", "b"]
+    costs = ea.measure(graph, meters=["macs"])
+    assert costs["macs"].total == 6 * 8 + 8 * 7 + 7 * 4
+    batches = [(x, torch.arange(4))]
+    found = ea.score(model.eval(), graph, batches, "births", loss=nn.functional.cross_entropy)
+    assert {candidate.move.group for candidate in found} == {"a", "b"}
+    moves = [ea.Split(group="a", channel=c) for c in (0, 5)]
+    wider = ea.apply(model.train(), graph, moves)
+    for one, other in zip(wider(x), model(x), strict=True):
+        assert torch.allclose(one, other)
+    assert wider.aux.in_features == 10
+    assert ea.trace(wider, x) == graph.after(moves)

@@ -29,6 +29,7 @@ from easearch.tracing.kinds.shuffle import ChannelShuffle, PixelShuffle
 from easearch.tracing.kinds.softmax import Softmax
 from easearch.tracing.kinds.split import Split
 from easearch.tracing.kinds.transposed import Transposed, TransposedDepthwise
+from easearch.tracing.kinds.unused import Unused
 from easearch.tracing.registry import register
 
 for _kind in (
@@ -72,5 +73,6 @@ for _kind in (
     Expand(),
     Identity(),
     Constant(),
+    Unused(),
 ):
     register(_kind)
