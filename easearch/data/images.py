@@ -129,9 +129,9 @@ def _check_split(counts: Sequence[int], fraction: float, classes: Sequence[str],
         names = [f"'{classes[k]}'" if classes else f"class {k}" for k in wanted]
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         raise DataError(
-            f"validation: a share of {fraction:g} for the {what} takes {taken} of the "
-            f"{there[wanted[0]]:,} pictures of {names[0]}{more}; take a {remedy} share, or bring "
-            "more pictures."
+            f"{what}: a share of {fraction:g} takes {taken} of the pictures of {names[0]}{more}, "
+            f"of which there are {there[wanted[0]]:,}; bring more pictures, a folder for the part, "
+            f"or take a {remedy} share."
         )
 
 

@@ -199,7 +199,8 @@ def _files(classes: Mapping[str, Path], notes: list[str]) -> dict[str, list[Path
         said = f" (there are files of other kinds: {_kinds(other)})" if other else ""
         raise DataError(
             f"folder: expected pictures ({' '.join(SUFFIXES)}) in every class of '{place}', got "
-            f"none of {listed(empty)}{said}; remove the folder, or put pictures there."
+            f"none of {listed(empty)}{said}; put pictures there, or remove the class "
+            "from every part."
         )
     if other:
         notes.append(f"files in '{place}' that are no pictures, not read: {_kinds(other)}")
@@ -220,9 +221,10 @@ def _other_part(
         lost = [name for name in classes if name not in named]
         more = [name for name in sorted(named) if name not in classes]
         told = [f"without {listed(lost)}"] * bool(lost) + [f"with {listed(more)}"] * bool(more)
+        got = "1 class" if len(named) == 1 else f"{len(named):,} classes"
         raise DataError(
-            f"folder: expected the classes of '{shown(train)}' in '{shown(folder)}', got "
-            f"{len(named)} classes, {' and '.join(told)}; give both parts the same classes."
+            f"folder: expected the classes of '{shown(train)}' in '{shown(folder)}', got {got}, "
+            f"{' and '.join(told)}; give both parts the same classes."
         )
     return _files({name: named[name] for name in classes}, notes)
 

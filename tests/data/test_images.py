@@ -50,7 +50,7 @@ def test_split_refuses_what_is_no_fraction(fraction):
 
 
 def test_split_refuses_to_empty_a_class():
-    with pytest.raises(DataError, match="takes all of the 1 pictures of class 0"):
+    with pytest.raises(DataError, match="takes all of the pictures of class 0"):
         split(some_images(3), 0.6, seed=0)
 
 
