@@ -59,8 +59,8 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 CASES: dict[str, tuple[str, str]] = {
-    "negative": ("macs: -5", "expected a positive number, got -5"),
-    "zero": ("macs: 0", "expected a positive number, got 0"),
+    "negative": ("macs: -5", "expected a positive number"),
+    "zero": ("macs: 0", "expected a positive number"),
     "of another quantity": ("macs: 4 ms", "expected macs, kmacs"),
     "without a unit": ("latency: 4", "expected a value with a unit"),
     "a thousandth": ("macs: 24", "macs: 24 is below the seed's own 12.4k; was 24k meant? Write"),
