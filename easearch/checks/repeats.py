@@ -38,6 +38,7 @@ def _close(one: Tensor, other: Tensor) -> bool:
         return False
     if not one.is_floating_point():
         return torch.equal(one, other)
+    one, other = one.detach(), other.detach()
     size = one.abs().nan_to_num(0.0, 0.0, 0.0).max() if one.numel() else one.sum()
     bar = torch.finfo(one.dtype).eps ** 0.5
     return torch.allclose(one, other, rtol=bar, atol=bar * float(size), equal_nan=True)
