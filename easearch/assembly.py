@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +19,17 @@ from torch import nn
 from easearch import record
 from easearch.budget import PATIENT_S, Certificate, certify
 from easearch.budget.shares import measurable, share_of
-from easearch.errors import BudgetError
+from easearch.errors import BudgetError, FolderError, TrainingError
 from easearch.exporting import Exported, ExportReport, export
 from easearch.graph import Graph
-from easearch.growth.checkpoint import write
+from easearch.growth.checkpoint import ARCHITECTURE, WEIGHTS, write
 from easearch.growth.events import Event, Note, Phase, Step, Watcher
 from easearch.growth.loop import Grower
 from easearch.growth.state import State
 from easearch.growth.training import Quality, evaluate
 from easearch.preflight.ready import Ready
 from easearch.preflight.uniform import widest_uniform
-from easearch.recipe import Recipe, built_criterion
+from easearch.recipe import built_criterion
 from easearch.reporting import write_report
 from easearch.reporting.digits import trust
 from easearch.roles import Bound, Criterion
@@ -61,12 +62,14 @@ def verify(graph: Graph, bounds: Sequence[Bound]) -> dict[str, float]:
     return {b.meter.name: share_of(b, graph) for b in bounds if measurable(b)}
 
 
-def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write `recipe.yaml`, and its evidence beside it."""
-    if recipe.evidence is not None:
-        shutil.copyfile(recipe.evidence, folder / "evidence.json")
-        recipe = recipe.model_copy(update={"evidence": str(folder / "evidence.json")})
-    (folder / "recipe.yaml").write_text(recipe.dump(folder))
+def _drop(stage: Path) -> None:
+    """Take a stage's two files away, and its folder if nothing else lies there."""
+    if stage.is_symlink():
+        return
+    for name in (WEIGHTS, ARCHITECTURE):
+        (stage / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        stage.rmdir()
 
 
 class Assembly:
@@ -80,19 +83,54 @@ class Assembly:
         self.sample, self.architecture = ready.sample, ready.seed.architecture
         self.seed_graph = ready.state.graph
         self.exported: ExportReport | None = None
+        self.diverged = False
 
     def run(self) -> Run:
         """Seed to certificate."""
         grower = self.grower()
-        grower.run()
+        with self.recorded(grower):
+            self._trained(grower)
         return self.delivered(grower)
+
+    @contextmanager
+    def recorded(self, grower: Grower) -> Iterator[None]:
+        """A training whose curve is written, should it end before its time."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # what stopped it is the news
+                self._write_rows(grower)
+            raise
+
+    def _trained(self, grower: Grower) -> None:
+        """Train and grow; a run whose loss is no number any more goes back to its last good stage.
+
+        Raises:
+            TrainingError: there is none.
+        """
+        try:
+            grower.run()
+        except TrainingError as error:
+            if not grower.fall_back():
+                raise
+            self.diverged = True
+            self.watch(
+                Note(
+                    text=f"{error}; the network of stage {grower.state.stage}, as it was before "
+                    "its growth, is delivered in place of the whole run's"
+                )
+            )
 
     def delivered(self, grower: Grower) -> Run:
         """From the grown and trained network to certificate and files.
 
+        The trained network is written before anything else is tried.
+
         Raises:
             BudgetError: the file misses a limit, and smaller plans do too.
+            TrainingError: no training step was made.
         """
+        self.keep(grower)
         certificate = self._certified(grower, self.ready.bounds)
         quality = evaluate(grower.state.model, self.feed.test())
         return self._finished(grower, certificate, quality)
@@ -119,6 +157,7 @@ class Assembly:
             verify=verify,
             floors=self._floors if self.recipe.growth.even else None,
             left=self._save_stage,
+            chance=math.log(self.ready.seed.classes),
         )
 
     def _criterion(self) -> Criterion:
@@ -151,6 +190,36 @@ class Assembly:
         folder = self.folder / f"stage-{state.stage}"
         write(state.model, self.architecture.grown(state.graph), folder)
 
+    def keep(self, grower: Grower) -> None:
+        """Write the trained network, and how it came to be: the folder is of use from now on.
+
+        Raises:
+            FolderError: they cannot be written there; the network then lies elsewhere.
+            TrainingError: no training step was made.
+        """
+        if not grower.history:
+            raise TrainingError(
+                "no training step was made: the compute of the run is spent on scoring and "
+                "searching; say more training.epochs or training.compute, or score fewer images"
+            )
+        # In torch's plain layout, as `load` gives it: the same bits come out of both.
+        grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        grown = self.architecture.grown(grower.state.graph)
+        try:
+            write(grower.state.model, grown, self.folder)
+        except OSError as error:
+            rescue = Path(tempfile.mkdtemp(prefix=f"easearch-{self.folder.name}-"))
+            write(grower.state.model, grown, rescue)
+            raise FolderError(f"{error}; the trained network lies in '{rescue}' instead") from error
+        layers = record.layer_costs(self.ready.meters, self.seed_graph, grower.state.graph)
+        record.write_json(self.folder / "layers.json", layers)
+        self._write_rows(grower)
+
+    def _write_rows(self, grower: Grower) -> None:
+        if grower.history:
+            record.write_rows(self.folder / "history.jsonl", grower.history)
+            record.write_rows(self.folder / "steps.jsonl", grower.steps)
+
     def _certified(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
         """Export and certify; a file over its limit sends the run back a growth, and so, once, does
         one that is so much cheaper than predicted that it leaves room.
@@ -158,7 +227,8 @@ class Assembly:
         tighter, roomy = 1.0, False
         for _ in range(TRIES):
             certificate = self._export(grower, bounds)
-            if certificate.meets and (roomy or certificate.room == 1.0 or not grower.steps):
+            done = roomy or self.diverged or not grower.steps
+            if certificate.meets and (done or certificate.room == 1.0):
                 return certificate
             if certificate.meets:
                 roomy, tighter = True, certificate.room
@@ -185,9 +255,11 @@ class Assembly:
         """Grow and train again within limits times a factor, and say so."""
         chosen = f"the run stepped back and chose again, with limits at {100 * factor:.1f} %"
         self.watch(Note(text=f"{why}: {chosen}"))
-        grower.retry(factor)
+        with self.recorded(grower):
+            grower.retry(factor)
+        self.keep(grower)
         for dropped in range(len(grower.steps), len(grower.growing.at)):
-            shutil.rmtree(self.folder / f"stage-{dropped}", ignore_errors=True)
+            _drop(self.folder / f"stage-{dropped}")
 
     def _export(self, grower: Grower, bounds: Sequence[Bound]) -> Certificate:
         self.watch(Phase(name="export", detail="model.onnx"))
@@ -217,13 +289,6 @@ class Assembly:
         """Write everything that a reader of the run wants."""
         folder, final, seed = self.folder, grower.state.graph, self.seed_graph
         bounds, meters = self.ready.bounds, self.ready.meters
-        # In torch's plain layout, as `load` gives it: the same bits come out of both.
-        grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        write(grower.state.model, self.architecture.grown(final), folder)
-        record.write_rows(folder / "history.jsonl", grower.history)
-        record.write_rows(folder / "steps.jsonl", grower.steps)
-        record.write_json(folder / "layers.json", record.layer_costs(meters, seed, final))
-        write_recipe(self.recipe, folder)
         last, last_step = grower.history[-1], next(reversed(grower.steps), None)
         summary = {
             "name": self.recipe.name,
@@ -234,7 +299,7 @@ class Assembly:
             "device": self.device,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "precision": self.recipe.budget.precision,
-            "status": "no_gain_left" if last_step and not last_step.binding else "budget_full",
+            "status": self._status(grower, last_step),
             "test": {**dataclasses.asdict(quality), "images": len(self.data.test)},
             **self._coarser(quality),
             "validation": {
@@ -263,6 +328,11 @@ class Assembly:
             path=folder,
             summary=summary,
         )
+
+    def _status(self, grower: Grower, last: Step | None) -> str:
+        if self.diverged or grower.diverged:
+            return "diverged"
+        return "no_gain_left" if last and not last.binding else "budget_full"
 
     def _coarser(self, quality: Quality) -> dict[str, Any]:
         """What the exported file is worth, where it does not compute what the network does."""

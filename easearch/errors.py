@@ -72,6 +72,14 @@ class ExportError(EasearchError, RuntimeError):
     """The exported file is not the model that was given."""
 
 
+class FolderError(EasearchError, OSError):
+    """A folder or a file cannot be written."""
+
+
+class TrainingError(EasearchError, RuntimeError):
+    """A training cannot go on: its loss is no finite number, or no step fits."""
+
+
 class MissingExtraError(EasearchError, ImportError):
     """An optional dependency is needed and not installed."""
 

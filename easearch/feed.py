@@ -8,6 +8,7 @@ import torch
 
 import easearch.data
 from easearch.data import Augment, Batches, Dataset, Images
+from easearch.errors import DataError
 from easearch.recipe import Recipe
 
 SCORED_AT_ONCE = 64
@@ -16,6 +17,8 @@ SCORED_AT_ONCE = 64
 
 CALIBRATING = 256
 """Training images that set the ranges of an int8 file."""
+LEAST = 2
+"""Training pictures of a class, without which half of them, to score on, may leave it out."""
 SEARCHED = 4096
 """Training images on which steps are searched, at most: a mean loss needs no more."""
 
@@ -24,10 +27,10 @@ def data_of(recipe: Recipe) -> Dataset:
     """The data set that a recipe names, as it says.
 
     Raises:
-        DataError: it cannot be had.
+        DataError: it cannot be had, or there are too few pictures to train on and to judge by.
     """
     part = recipe.data
-    return easearch.data.load(
+    found = easearch.data.load(
         part.name,
         root=part.root,
         validation=part.validation,
@@ -38,6 +41,27 @@ def data_of(recipe: Recipe) -> Dataset:
         images=part.images,
         skip_corrupt=part.skip_corrupt,
     )
+    _check_enough(found, part.validation)
+    return found
+
+
+def _check_enough(data: Dataset, validation: float) -> None:
+    counts = torch.bincount(data.train.y, minlength=data.num_classes).tolist()
+    least = min(counts)
+    if not len(data.validation):
+        raise DataError(
+            f"data.validation: expected a share that holds out a picture or more, got "
+            f"{validation:g} of {len(data.train):,} pictures in {data.num_classes} classes, the "
+            f"smallest of {least}; say a larger share, or more data.images"
+        )
+    if not len(data.test):
+        raise DataError(f"data: expected test pictures, got none in {data.name}; add some")
+    if least < LEAST:
+        name = data.classes[counts.index(least)]
+        raise DataError(
+            f"data: expected {LEAST} training pictures a class or more, got {least} of '{name}'; "
+            "say more data.images, a smaller data.validation, or bring more pictures"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

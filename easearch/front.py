@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from easearch import record
-from easearch.assembly import Assembly, Run, write_recipe
-from easearch.growth.events import Phase, Watcher
+from easearch.assembly import Assembly, Run
+from easearch.growth.events import Note, Phase, Watcher
 from easearch.growth.front import Worth, branches, finish, spent_since
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
@@ -36,14 +36,16 @@ class FrontAssembly:
 
     def run(self) -> Run:
         """Seed to certificates."""
-        trunk = self.grower()
-        grown = self.grown(trunk)
+        trunk, grown = self.grower(), []
+        with self.trunk.recorded(trunk):
+            for part, branch in zip(self.parts, self.grown(trunk), strict=True):
+                part.keep(branch)  # before the next one is trained
+                record.write_recipe(self.ready.recipe, part.folder, self.ready.evidence)
+                grown.append(branch)
         runs = []
         for part, branch in zip(self.parts, grown, strict=True):
-            part.folder.mkdir()
             part.notes += [n for n in self.trunk.notes if n not in part.notes]
             runs.append(part.delivered(branch))
-        write_recipe(self.ready.recipe, self.folder)
         summary = self._summary(trunk, grown, runs)
         record.write_json(self.folder / "run.json", summary)
         write_report(self.folder)
@@ -51,11 +53,15 @@ class FrontAssembly:
 
     def grower(self) -> Grower:
         """The trunk before its first epoch."""
-        start = self.ready.growing.start
+        start, own = self.ready.growing.start, self.ready.seed.factory is not None
+        if start is not None and own:
+            name = self.ready.seed.architecture.factory
+            text = f"the trunk begins at its largest size with random weights, not {name}'s"
+            self.trunk.watch(Note(text=text))
         return self.trunk.grower(None if start is None else self.ready.drawn(start))
 
-    def grown(self, trunk: Grower) -> list[Grower]:
-        """The branches of a trunk, annealed."""
+    def grown(self, trunk: Grower) -> Iterator[Grower]:
+        """The branches of a trunk, one after the other, each as soon as it is annealed."""
         how = self.ready.recipe
         until = how.front.trunk * how.training.epochs
         by = self.worth if how.front.smaller == "cut" else None
@@ -64,7 +70,7 @@ class FrontAssembly:
             branch.watch = part.watch
             self.watch(Phase(name="branch", detail=f"{number + 1} of {len(grown)}"))
             finish(branch)
-        return grown
+            yield branch
 
     def _summary(
         self, trunk: Grower, grown: Sequence[Grower], runs: Sequence[Run]

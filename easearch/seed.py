@@ -75,7 +75,7 @@ class Seed:
         try:
             with evaluating(model), torch.no_grad():
                 got = model(sample)
-        except Exception as error:  # whatever the user's forward pass does
+        except (Exception, SystemExit) as error:  # whatever the user's forward pass does
             raise RecipeError(
                 f"model.name: {name} does not run on the data, an input of shape "
                 f"{tuple(sample.shape)}: {error}"

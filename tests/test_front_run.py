@@ -11,6 +11,7 @@ import torch
 
 import easearch as ea
 from easearch.budget import find_meter
+from easearch.claims import unfinished
 from easearch.cli import main
 from easearch.cli.grow import summary_rows
 from easearch.errors import FileFormatError
@@ -185,8 +186,8 @@ def _accuracies(told: dict[str, Any]) -> list[Any]:
     return [[row[part] for part in ("test", "validation", "macs")] for row in told["front"]]
 
 
-def test_a_front_that_is_halted_leaves_no_folder(tmp_path: Path) -> None:
-    """Not even when its first network has been delivered."""
+def test_a_front_that_is_halted_leaves_what_was_trained(tmp_path: Path) -> None:
+    """All networks are written before the first file is tried."""
     begun: list[Phase] = []
 
     def watch(event: Event) -> None:
@@ -198,4 +199,7 @@ def test_a_front_that_is_halted_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ea.grow(recipe(), tmp_path / "run", watch=watch)
     assert len(begun) == 2
-    assert list(tmp_path.iterdir()) == []
+    assert unfinished(tmp_path) == [tmp_path / "run"]
+    for number in (1, 2):
+        ea.load(tmp_path / "run" / f"limit-{number}")
+    assert not (tmp_path / "run" / "run.json").exists()

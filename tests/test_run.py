@@ -18,6 +18,7 @@ import easearch as ea
 from easearch.budget import METERS, Reading
 from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.params import Params
+from easearch.claims import MARK, unfinished
 from easearch.errors import BudgetError, FileFormatError, RecipeError
 from easearch.growth.events import Epoch, Event, Note, Phase, Step
 from easearch.tracing import KINDS
@@ -185,9 +186,13 @@ def test_a_file_over_its_limit_sends_the_run_back(tmp_path: Path, optimists: Non
 
 
 def test_a_limit_that_no_file_keeps_is_an_error(tmp_path: Path, optimists: None) -> None:
-    with pytest.raises(BudgetError, match="still misses its limit"):
-        ea.grow(recipe(budget={"limits": {"dreamer": "1.2x"}}), tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
+    folder = tmp_path / "run"
+    with pytest.raises(BudgetError, match=r"still misses its limit.* stays in .*run.*the network"):
+        ea.grow(recipe(budget={"limits": {"dreamer": "1.2x"}}), folder)
+    ea.load(folder)  # what was trained is not lost
+    assert not (folder / "run.json").exists()
+    assert [one.name for one in unfinished(tmp_path)] == ["run"]
+    assert "still misses" in json.loads((folder / MARK).read_text())["failed"]
 
 
 def test_refusals_leave_nothing_behind(tmp_path: Path) -> None:

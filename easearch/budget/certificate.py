@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.energy import Energy
 from easearch.budget.meters.latency import Latency
 from easearch.budget.meters.meter import LayerMeter, Reading
-from easearch.budget.store import write_atomic
+from easearch.budget.store import json_text, write_atomic
 from easearch.graph import Graph
 from easearch.roles import Bound
 
@@ -130,7 +129,7 @@ class Certificate:
 
     def save(self, path: Path | str) -> None:
         """Write it as JSON, whole or not at all."""
-        write_atomic(Path(path), json.dumps(self.to_json(), indent=2) + "\n")
+        write_atomic(Path(path), json_text(self.to_json()))
 
 
 def certify(

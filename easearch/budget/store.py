@@ -6,10 +6,12 @@ folder that cannot be written to costs a warning and the memory of this process.
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import os
-import tempfile
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,15 +34,28 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("easearch"))
 
 
+def json_text(content: Any, indent: int | None = 1) -> str:
+    """Strict JSON with a line's end: a number that is not finite is null."""
+    return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    draft = Path(name)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with draft.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
-        draft.chmod(0o644)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -115,6 +115,8 @@ def print_comparison(found: Comparison) -> None:
     for row in found.rows:
         if row.claim != "reference":
             print_prose(sentence(row, found.reference))
+    if found.weights:
+        print_prose(found.weights)
     for gap in found.gaps:
         print_prose(gap)
     print_rows([("page", str(found.path / "comparison.html"))])

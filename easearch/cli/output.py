@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import re
+import select
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,18 +27,45 @@ _HIDDEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
     text = json.dumps(plain(value), indent=2, ensure_ascii=False)
-    print(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    _say(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values, the values in one column, folded between words: paths stay whole."""
     rows = [(printable(name), printable(value)) for name, value in rows]
     width = max(cells(name) for name, _ in rows) + 2
+    lines = []
     for name, value in rows:
         first, *more = wrapped(value, max(columns() - width, LEAST_PROSE))
-        print(f"{name}{' ' * (width - cells(name))}{first}")
-        for line in more:
-            print(" " * width + line)
+        lines.append(f"{name}{' ' * (width - cells(name))}{first}")
+        lines += [" " * width + line for line in more]
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    """Print a result; that nobody reads it does not change the status of the work."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Send to nowhere what is still printed for readers who have gone: `grow 2>&1 | head -2`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            handle = stream.fileno()  # type: ignore[union-attr]
+            if _unread(handle):
+                os.dup2(nowhere, handle)
+    os.close(nowhere)
+
+
+def _unread(handle: int) -> bool:
+    """Whether nobody is left to read what is written there."""
+    look = select.poll()
+    look.register(handle, select.POLLOUT)
+    return any(what & (select.POLLERR | select.POLLHUP) for _, what in look.poll(0))
 
 
 def errors_console() -> Console:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from easearch.cli import lines
+from easearch.cli.output import silence
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step, Watcher
 from easearch.reporting.digits import duration, percent, significant
 
@@ -67,12 +68,26 @@ class View:
 
 @contextlib.contextmanager
 def watching(console: Console) -> Iterator[Watcher]:
-    """A watcher that shows a run on this console while the block lasts."""
+    """A watcher that shows a run on this console while the block lasts; the work outlives a console
+    that is closed.
+    """
     if console.is_terminal and not console.is_dumb_terminal:
         with _live(console) as watch:
-            yield watch
+            yield lasting(watch)
     else:
-        yield plain_watcher(console)
+        yield lasting(plain_watcher(console))
+
+
+def lasting(watch: Watcher) -> Watcher:
+    """A watcher that falls silent where nobody reads any more: `grow 2>&1 | head -2`."""
+
+    def told(event: Event) -> None:
+        try:
+            watch(event)
+        except OSError:
+            silence()
+
+    return told
 
 
 @contextlib.contextmanager

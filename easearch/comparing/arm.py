@@ -99,6 +99,8 @@ class Arm:
         package: that must be there, and the extra that brings it.
         front: does it at several limits, a network for each, in their order, from one compute.
             None: `run` does, once a limit with its share (`easearch.comparing.apart`).
+        goes_on: whether it trains on from the weights that a network of the user's comes with; else
+            it begins with random ones, which is told (`weights`).
     """
 
     run: Callable[[Setting], Delivered]
@@ -107,3 +109,4 @@ class Arm:
     refusal: Callable[[str | None], str | None] = _nothing_behind
     package: tuple[str, str] | None = None
     front: Callable[[Setting], list[Delivered]] | None = None
+    goes_on: bool = False

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from easearch.claims import EMPTY
 from easearch.comparing.files import FAILED, TERMS, Entry
-from easearch.comparing.results import Comparison, gathered, write_results
+from easearch.comparing.results import Comparison, gathered, told_weights, write_results
 from easearch.comparing.running import entries_of, spread, work
 from easearch.comparing.telling import write_evidence, write_page
 from easearch.comparing.terms import Terms, check_same, keep, known, settled
 from easearch.comparing.words import training_of
 from easearch.errors import RecipeError, nearest
-from easearch.growth.events import Watcher
+from easearch.growth.events import Note, Watcher
 from easearch.recipe import Recipe
 
 
@@ -51,6 +52,8 @@ def compare(
     chosen, tell, folder = read(recipe, overrides), watch or _silent, Path(out)
     asked = asked_for(chosen, arms, seeds, against)
     terms = terms_of(chosen, overrides or {}, folder, jobs, tell)
+    if (weights := told_weights(terms, list(dict.fromkeys(one.arm for one in asked)))) is not None:
+        tell(Note(text=weights))
     for one in asked:
         (one.folder(folder) / FAILED).unlink(missing_ok=True)  # tried again
     left = [one for one in asked if not one.done(folder)]
@@ -121,11 +124,27 @@ def terms_of(
     if (out / TERMS).exists():
         terms = known(out)
     else:
+        _check_free(out)
         threads = recipe.threads or max((os.cpu_count() or 1) // jobs, 1)
         terms = settled(recipe, changes, watch, threads)
         terms = keep(terms, out) if write else terms
     check_same(terms, recipe, out)
     return terms
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder with anything of others in it; what begins with a dot is a lock of ours."""
+    if out.is_symlink() and not out.exists():
+        raise RecipeError(f"expected a folder for the comparison, got {out}, a link to nothing")
+    if not out.exists():
+        return
+    if not out.is_dir() or any(
+        one.name[0] != "." and one.name not in EMPTY for one in out.iterdir()
+    ):
+        raise RecipeError(
+            f"expected an empty folder or that of a comparison, got '{out}' with something else in "
+            "it; take another"
+        )
 
 
 def _seeds(recipe: Recipe, seeds: int) -> Iterable[int]:

@@ -4,8 +4,6 @@ networks, one a limit.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +13,7 @@ from typing import Any
 
 import torch
 
-from easearch.budget.store import write_atomic
+from easearch.budget.store import json_text, write_atomic
 from easearch.comparing.apart import apart
 from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms import ARMS
@@ -33,9 +31,6 @@ from easearch.growth.stream import step_compute
 from easearch.growth.training import Quality
 from easearch.preflight.ready import Ready, seeded
 
-KEPT = frozenset({".claim"})
-"""What a folder keeps when its entry begins anew."""
-
 
 def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Machine) -> None:
     """Run one entry; `entry.json` is written last.
@@ -45,7 +40,7 @@ def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Ma
         EasearchError: whatever the arm refuses.
     """
     folder, began = entry.folder(out), time.perf_counter()
-    _cleared(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
 
     def told(event: Event) -> None:
@@ -77,27 +72,29 @@ def run_entry(terms: Terms, entry: Entry, out: Path, watch: Watcher, machine: Ma
             )
             front = _delivered(ARMS[entry.name], contest)
             seconds = time.perf_counter() - began_to_run
+        for number, one in enumerate(front):  # what was trained stays, whatever the judge says
+            # Arms train in channels last; the file and the folder take torch's plain layout.
+            one.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            grown = ready.seed.architecture.grown(one.graph)
+            write(one.model, grown, part_folder(folder, number, len(front)))
         _check_bill(terms, ready, front, entry)
         told(Phase(name="judge", detail=str(entry)))
         with machine.alone():
             certificates = certified(ready, front, folder)
         qualities = tested(ready, guard, front, folder)
-    for number, one in enumerate(front):
-        grown = ready.seed.architecture.grown(one.graph)
-        write(one.model, grown, part_folder(folder, number, len(front)))
     parts = [
         part_of(*all_of)
         for all_of in zip(terms.points, front, certificates, qualities, strict=True)
     ]
     took = {"arm": seconds, "total": time.perf_counter() - began}
     content = _content(terms, entry, front, parts, qualities, notes, took)
-    write_atomic(folder / ENTRY, json.dumps(content, indent=1) + "\n")
+    write_atomic(folder / ENTRY, json_text(content))
 
 
 def write_failure(entry: Entry, out: Path, why: str, trace: str | None = None) -> None:
     """Note why an entry failed, so that the others of this call do not wait for it."""
     content = {"arm": entry.arm, "seed": entry.seed, "error": why, "trace": trace}
-    write_atomic(entry.folder(out) / FAILED, json.dumps(content, indent=1) + "\n")
+    write_atomic(entry.folder(out) / FAILED, json_text(content))
 
 
 def _needed(entry: Entry, name: str) -> Entry:
@@ -107,15 +104,6 @@ def _needed(entry: Entry, name: str) -> Entry:
 def needs_of(entry: Entry) -> list[Entry]:
     """The entries that must be done before this one."""
     return [_needed(entry, name) for name in ARMS[entry.name].needs]
-
-
-def _cleared(folder: Path) -> None:
-    """An entry begins in an empty folder: what a former attempt left has no meaning."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name in KEPT:
-            continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _delivered(arm: Arm, contest: Setting) -> list[Delivered]:

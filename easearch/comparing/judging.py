@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from easearch.budget import PATIENT_S, Certificate, certify
 from easearch.comparing.arm import Delivered
 from easearch.comparing.files import part_folder
@@ -70,8 +68,6 @@ def _certificate(
     precision, file = ready.recipe.budget.precision, folder / "model.onnx"
     quantized = precision == "int8"
     folder.mkdir(parents=True, exist_ok=True)
-    # Arms train in channels last; the file and the folder take torch's plain layout.
-    delivered.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     export(
         delivered.model,
         ready.sample,

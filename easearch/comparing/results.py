@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from easearch.budget.store import write_atomic
+from easearch.budget.store import json_text, write_atomic
+from easearch.comparing.arms import ARMS
 from easearch.comparing.files import FAILED, RESULTS, Entry, entries_in, read_json
 from easearch.comparing.judge import Row, rows_of
 from easearch.comparing.terms import Terms
+from easearch.factories import is_import_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,13 @@ class Comparison:
         """What is missing, as sentences."""
         told = [f"{entry} failed: {why}" for entry, why in self.failures.items()]
         return [*told, *(f"{entry} has not run" for entry in self.left)]
+
+    @property
+    def weights(self) -> str | None:
+        """With what weights the arms of a user's own network begin; None for a seed of easearch's
+        own.
+        """
+        return told_weights(self.terms, list(dict.fromkeys(one["arm"] for one in self.entries)))
 
     @property
     def notes(self) -> list[str]:
@@ -81,6 +89,23 @@ def gathered(
     )
 
 
+def told_weights(terms: Terms, arms: Sequence[str]) -> str | None:
+    """With what weights these arms begin, where the network is the user's and may come with some;
+    None for a seed of easearch's own, whose weights are always drawn.
+    """
+    model = str(terms.recipe["model"]["name"])
+    if not is_import_path(model):
+        return None
+    on: list[str] = []
+    fresh: list[str] = []
+    for arm in arms:
+        (on if ARMS[Entry(arm=arm, seed=0).name].goes_on else fresh).append(arm)
+    told = [f"train on from the weights that {model} gives: {', '.join(on)}"] if on else []
+    told += [f"begin with random weights: {', '.join(fresh)}"] if fresh else []
+    text = "; ".join(told)
+    return text[:1].upper() + text[1:] or None
+
+
 def write_results(found: Comparison) -> None:
     """Write `results.json`."""
-    write_atomic(found.path / RESULTS, json.dumps(found.to_json(), indent=1) + "\n")
+    write_atomic(found.path / RESULTS, json_text(found.to_json()))

@@ -8,10 +8,9 @@ They lie in `terms.json`, so that every process and every later call keeps to th
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any
 
 from easearch import record
 from easearch.budget.devices.host import this_host
+from easearch.budget.store import json_text
 from easearch.comparing.files import TERMS, read_json
 from easearch.comparing.point import Point
 from easearch.errors import BudgetError, FileFormatError, RecipeError
@@ -135,12 +135,9 @@ def settled(recipe: Recipe, changes: Mapping[str, Any], watch: Watcher, threads:
 def keep(terms: Terms, out: Path) -> Terms:
     """Write the terms, unless another process was first: then its terms hold."""
     out.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out, prefix=".terms-")
-    draft = Path(name)
+    draft = out / f".terms-{uuid.uuid4().hex[:8]}"
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(terms.to_json(), file, indent=1)
-        draft.chmod(0o644)
+        draft.write_text(json_text(terms.to_json()), encoding="utf-8")
         os.link(draft, out / TERMS)
     except FileExistsError:
         return known(out)

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import io
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from easearch.budget.exported.file import BUFFERS
 from easearch.checks.objects import check_model
+from easearch.claims import writing
 from easearch.errors import ExportError, nearest
 from easearch.exporting.pooling import pool_globally
 from easearch.exporting.quantize import Agreement, agreement, calibration_samples, quantize
@@ -92,11 +94,14 @@ def export(
     samples = None
     if precision == "int8" and calibration is not None:
         samples = calibration_samples(calibration, sample)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ExportError(f"expected a file to write, got the folder '{path}'; name a file in it")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     # From a copy in torch's plain layout: channels last leaves transposes and gathers in the file.
     plain = copy.deepcopy(model).cpu().float().eval()
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with writing(path), tempfile.TemporaryDirectory() as folder:  # beside it, a kill would leave it
         draft, coarse = Path(folder) / "model.onnx", None
         _write(plain, sample, draft)
         opset = _checked(draft)
@@ -104,7 +109,9 @@ def export(
         if samples is not None:
             draft, coarse = _coarser(plain, draft, samples, bar)
             opset, difference = _checked(draft), coarse.difference
-        draft.replace(path)
+        beside = path.with_name(f".{path.name}.part")
+        shutil.copyfile(draft, beside)
+        beside.replace(path)
     return ExportReport(
         path=path,
         precision=precision,

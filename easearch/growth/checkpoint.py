@@ -5,7 +5,7 @@ No pickle, and nothing that a file names is imported by itself: a folder may com
 from __future__ import annotations
 
 import json
-import tempfile
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from easearch.budget.store import write_atomic
 from easearch.checks.objects import check_model
-from easearch.errors import FileFormatError, GraphError, nearest
+from easearch.claims import writing
+from easearch.errors import FileFormatError, FolderError, GraphError, nearest
 from easearch.factories import FORM, Factory, find_factory, is_import_path
 from easearch.growth.architecture import (
     ARCHITECTURE,
@@ -73,10 +75,15 @@ def save(
 
 
 def write(model: nn.Module, architecture: Architecture, folder: Path | str) -> None:
-    """Write both files into the folder (made if missing), each at once or not at all."""
+    """Write both files into the folder (made if missing), each at once or not at all.
+
+    Raises:
+        FileFormatError: the arguments cannot be held by JSON.
+        FolderError: the system refuses.
+    """
     folder = Path(folder)
     try:
-        text = json.dumps(asdict(architecture), indent=1) + "\n"
+        text = json.dumps(asdict(architecture), indent=1, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise FileFormatError(
             f"expected arguments as JSON can hold them (numbers, text, lists, mappings): {error}"
@@ -86,12 +93,26 @@ def write(model: nn.Module, architecture: Architecture, folder: Path | str) -> N
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in model.state_dict().items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as drafts:
-        save_file(tensors, Path(drafts) / WEIGHTS)
-        (Path(drafts) / ARCHITECTURE).write_text(text, encoding="utf-8")
-        for name in (WEIGHTS, ARCHITECTURE):
-            (Path(drafts) / name).replace(folder / name)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / ARCHITECTURE, text)
+        _write_tensors(tensors, folder / WEIGHTS)
+
+
+def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write the tensors at once or not at all, as readable as the system's settings have it."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        draft.touch(exist_ok=False)
+        mode = draft.stat().st_mode & 0o777
+        save_file(dict(tensors), draft)
+        draft.chmod(mode)  # safetensors leaves it to its owner alone
+        draft.replace(path)
+    except SafetensorError as error:  # it has the system's reason in its text alone
+        reason = str(error).split("Error while serializing: ")[-1]
+        raise FolderError(f"cannot write '{path}': {reason}; free some space") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module:

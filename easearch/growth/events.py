@@ -68,7 +68,9 @@ class Step:
     """Decrease of the loss that was measured at the step that the line search chose."""
     factor: float
     line_search: tuple[tuple[float, float], ...]
-    """(factor, loss) of every step tried; factor 0 is the silent growth."""
+    """(factor, loss) of every step tried whose loss is a finite number; factor 0 is the silent
+    growth.
+    """
     loss_before: float
     loss_after: float
     moves: int

@@ -8,6 +8,7 @@ sums of many are not.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from easearch.errors import TrainingError
 from easearch.graph import Graph
 from easearch.growth.checked import trace
 from easearch.growth.compute import Compute, counted
@@ -30,6 +32,9 @@ from easearch.growth.stream import step_compute, stream
 from easearch.growth.targets import Floors, Target, raised
 from easearch.growth.training import Feed, Quality, Training, evaluate, recalibrate, train_epoch
 from easearch.roles import Bound, Criterion, Meter, Selector
+
+DIVERGED = 10.0
+"""A mean loss of an epoch above so many times that of guessing is told as a divergence."""
 
 
 @dataclass
@@ -69,6 +74,10 @@ class Grower:
     """Where floors count from; none: the widths it begins with."""
     again: Callable[[float], None] | None = None
     """Of a branch that is cut: what takes the place of growing again (`retry`)."""
+    chance: float = math.inf
+    """Mean loss of guessing (nats): a training far above it has diverged."""
+    diverged: bool = False
+    """Whether an epoch's mean loss was far above that of guessing."""
 
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
@@ -117,6 +126,21 @@ class Grower:
         self.before = self.before[: self.state.stage + 1]
         (self.again or partial(self._grow, len(self.growing.at) - 1))(tighter)
         self.train_until(self.training.epochs)
+
+    def fall_back(self) -> bool:
+        """Back to the end of the last stage whose network is better than guessing, if there is one.
+
+        Nothing is trained: a training that came to no finite loss ends here.
+        """
+        while self.before:
+            self.state = self.before[-1].copied()
+            rows = [row for row in self.history if row.stage == self.state.stage]
+            if rows and rows[-1].validation_loss < self.chance:
+                self.steps = self.steps[: self.state.stage]
+                self.history = [row for row in self.history if row.stage <= self.state.stage]
+                return True
+            self.before.pop()
+        return False
 
     @property
     def _hours(self) -> Hours:
@@ -167,7 +191,7 @@ class Grower:
             limits={bound.meter.name: bound.limit for bound in bounds},
             kept=loss_before - kept_loss,
             factor=factor,
-            line_search=tuple(sorted(tried)),
+            line_search=tuple(sorted(one for one in tried if math.isfinite(one[1]))),
             loss_before=loss_before,
             loss_after=evaluate(state.model, searching).loss,
             **growth.facts(),
@@ -261,7 +285,12 @@ class Grower:
             )
 
         row = stream(feed, state.batches, steps)
-        trained = train_epoch(state.model, state.optimizer, row, rate, how.label_smoothing, watch)
+        try:
+            trained = train_epoch(
+                state.model, state.optimizer, row, rate, how.label_smoothing, watch
+            )
+        except TrainingError as error:
+            raise self._at(error, now) from error
         self._spend({"training": time.perf_counter() - began})
         self.compute.training += steps * step_compute(self.compute.macs_of(state.graph), feed)
         state.batches += steps
@@ -271,6 +300,14 @@ class Grower:
     def _record(self, trained: Quality, rate: float) -> None:
         state = self.state
         seen = evaluate(state.model, self.feed.validation())
+        if not math.isfinite(seen.loss):
+            raise self._at(
+                TrainingError(
+                    f"the validation loss is {seen.loss} at a learning rate of {rate:.3g}; "
+                    "say a lower training.rate or a longer training.warmup"
+                ),
+                self.now,
+            )
         row = Epoch(
             stage=state.stage,
             epoch=self.now,
@@ -286,6 +323,19 @@ class Grower:
         )
         self.history.append(row)
         self.watch(row)
+        if row.loss > DIVERGED * self.chance and not self.diverged:
+            self.diverged = True
+            self.watch(
+                Note(
+                    text=f"the training diverged: a mean loss of {row.loss:.3g} in stage "
+                    f"{row.stage}, until epoch {row.epoch:.3g}, at a learning rate of {rate:.3g}, "
+                    f"is over {DIVERGED:g} times that of guessing, {self.chance:.3g}; "
+                    "say a lower training.rate or a longer training.warmup"
+                )
+            )
+
+    def _at(self, error: TrainingError, epoch: float) -> TrainingError:
+        return TrainingError(f"stage {self.state.stage}, epoch {epoch:.3g}: {error}")
 
     # --- bookkeeping
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from easearch.checks.batches import samples_in
-from easearch.errors import BudgetError
+from easearch.errors import BudgetError, TrainingError
 from easearch.roles import Batches
 from easearch.structures import call
 from easearch.tracing.program import evaluating
@@ -133,6 +133,9 @@ def train_epoch(
     Args:
         rate: learning rate of the n-th batch.
         watch: called after each batch with its number and the running mean loss.
+
+    Raises:
+        TrainingError: the loss of a batch is no finite number; nothing is learned from that batch.
     """
     model.train()
     loss_sum, right, seen = 0.0, 0, 0
@@ -142,10 +145,16 @@ def train_epoch(
         optimizer.zero_grad(set_to_none=True)
         outputs = model(inputs)
         loss = F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at batch {number + 1} of this stretch, at a learning rate of "
+                f"{rate(number):.3g}; say a lower training.rate or a longer training.warmup"
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         seen += len(targets)
-        loss_sum += float(loss.detach()) * len(targets)
+        loss_sum += value * len(targets)
         right += int((outputs.argmax(1) == targets).sum())
         watch(number, loss_sum / seen)
     return Quality(loss=loss_sum / max(seen, 1), accuracy=right / max(seen, 1))

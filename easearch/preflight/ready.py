@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,18 +16,21 @@ from easearch.budget import Budget, find_meter
 from easearch.budget.slips import Reach
 from easearch.budget.time_cap import TimeCap
 from easearch.data import Dataset
-from easearch.errors import DeviceError, RecipeError
+from easearch.errors import BudgetError, DeviceError, RecipeError
 from easearch.feed import DataFeed, data_of
 from easearch.graph import Graph
+from easearch.growth.compute import Compute
 from easearch.growth.events import Note, Phase, Watcher
 from easearch.growth.growing import Growing
 from easearch.growth.state import State, begin
+from easearch.growth.stream import step_compute
 from easearch.growth.targets import Target, towards
 from easearch.growth.training import Training
 from easearch.preflight.points import beyond, budgets_of, legs, priced
 from easearch.preflight.reach import check_floors, widest
 from easearch.preflight.schedule import growing_of, scheduled, training_of
 from easearch.recipe import Recipe
+from easearch.record import evidence_of
 from easearch.roles import Bound, Meter
 from easearch.seed import Seed, own_factory, seed_of
 
@@ -66,6 +70,8 @@ class Ready:
     """`time.perf_counter()` when it began to be made ready."""
     loaded: float
     """Seconds until the data were there and the seed was built."""
+    evidence: Mapping[str, Any] | None = None
+    """What the recipe's `evidence` holds."""
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -106,7 +112,8 @@ def make_ready(recipe: Recipe, watch: Watcher, cap_s: float = math.inf) -> Ready
         DeviceError: the device, or its profile, cannot price the network.
     """
     started = time.perf_counter()
-    device, factory = training_device(recipe), own_factory(recipe)
+    device, evidence = training_device(recipe), evidence_of(recipe)
+    factory = own_factory(recipe)
     watch(Phase(name="load", detail=recipe.data.name))
     data = data_of(recipe)
     seed = seed_of(recipe, factory, data)
@@ -126,6 +133,7 @@ def make_ready(recipe: Recipe, watch: Watcher, cap_s: float = math.inf) -> Ready
     watch(Phase(name="measure", detail="the uniform network within the limits"))
     growing, training = scheduled(recipe, state.graph, points, growing, training, feed.samples)
     check_floors(state.graph, growing, points[-1])
+    _check_steps(state.graph, points, growing, training, feed)
     reaches = [Reach(meter=bound.meter, graphs=(state.graph, *wider)) for bound in points[-1]]
     meters, untold = _meters(recipe, points[-1], state.graph, cap)
     notes = [*data.notes, *beyond(points, reaches, legs(recipe)), *untold]
@@ -149,7 +157,39 @@ def make_ready(recipe: Recipe, watch: Watcher, cap_s: float = math.inf) -> Ready
         cap=cap,
         started=started,
         loaded=loaded,
+        evidence=evidence,
     )
+
+
+def _check_steps(
+    graph: Graph,
+    points: Sequence[Sequence[Bound]],
+    growing: Growing,
+    training: Training,
+    feed: DataFeed,
+) -> None:
+    """Refuse a run whose compute is not enough for a step of what it delivers.
+
+    That network's multiply-adds are taken to grow as the first limit that stops it does.
+
+    Raises:
+        BudgetError: with how many steps there are.
+    """
+    whole, step = training.whole, step_compute(Compute.macs_of(graph), feed)
+    if whole < step:
+        raise BudgetError(
+            f"training.compute: expected enough for a training step of the seed, {step:.3g} "
+            f"multiply-adds, got {whole:.3g}; say more, or leave it out"
+        )
+    times = min(bound.limit / bound.meter.cost(graph).total for bound in points[-1])
+    left = whole * (1 - max(growing.at, default=0.0) / training.epochs)
+    steps = left / (step * max(times, 1.0))
+    if steps < 1:
+        raise BudgetError(
+            f"expected one training step or more of the network that is delivered, got about "
+            f"{steps:.2g} of {feed.samples:,} pictures in {feed.steps} batches an epoch; say more "
+            "training.epochs, a smaller training.batch_size, or an earlier growth.at"
+        )
 
 
 @contextmanager

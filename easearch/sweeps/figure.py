@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from easearch.budget.store import write_atomic
 from easearch.sweeps.results import SweepResult, TrialResult
 
 INK, QUIET, LINE, FRONT, MISSED, BEST = (
@@ -41,9 +42,9 @@ def draw_front(result: SweepResult, path: Path) -> None:
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         FigureCanvasSVG(figure)
         _draw(figure.add_subplot(), result)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        figure.savefig(draft, format="svg", facecolor="white", metadata={"Date": None})
-    draft.replace(path)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", facecolor="white", metadata={"Date": None})
+    write_atomic(path, text.getvalue())
 
 
 def _draw(axes: Axes, result: SweepResult) -> None:

@@ -13,16 +13,25 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from easearch.errors import EasearchError, FileFormatError, RecipeError, reason_of
+from easearch.claims import EMPTY, Claim, claim, lock, writing
+from easearch.errors import (
+    EasearchError,
+    FileFormatError,
+    FolderError,
+    RecipeError,
+    reason_of,
+)
 from easearch.growth.events import Note, Phase, Watcher
 from easearch.recipe import Recipe
 from easearch.sweeps.figure import draw_front
-from easearch.sweeps.folder import keep_best, write_json
+from easearch.sweeps.folder import check_best, keep_best, lighten, trial_folder, write_json
 from easearch.sweeps.results import SweepResult
 from easearch.sweeps.sampling import sample
 from easearch.sweeps.trials import Outcome, refuse_front, results_of, run_trial, store
 
 DATABASE = "study.db"
+SQLITE = b"SQLite format 3\0"
+"""What such a file begins with."""
 
 
 def sweep(
@@ -36,8 +45,9 @@ def sweep(
     `front.svg` and `front.json` show all.
 
     Raises:
-        RecipeError: the recipe names no field to sweep, or asks for a front, or `out` holds the
-            study of another recipe.
+        RecipeError: the recipe names no field to sweep, or asks for a front; or `out` holds another
+            study, or anything else, or another process works in it.
+        FolderError: `out` cannot be written.
     """
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     refuse_front(base)
@@ -48,16 +58,21 @@ def sweep(
         )
     if trials < 1:
         raise RecipeError(f"expected at least 1 trial, got {trials}")
-    folder = Path(out)
-    tell = watch or _silent
-    with _readable(folder / DATABASE):
-        study = _open(base, folder)
-        for done in range(trials):
-            _one(study, base, folder, tell, f"{done + 1} of {trials}")
-            result = _result(study, base, folder)
-            keep_best(folder, result.best)
-            _write_front(result)
-        return _result(study, base, folder)
+    folder, tell = Path(out), watch or _silent
+    held = _held(folder)
+    try:
+        with writing(folder), _readable(folder / DATABASE):
+            study = _open(base, folder)
+            for done in range(trials):
+                number = _one(study, base, folder, tell, f"{done + 1} of {trials}")
+                result = _result(study, base, folder)
+                keep_best(folder, result.best)
+                if number is not None:
+                    lighten(trial_folder(folder, number))
+                _write_front(result)
+            return _result(study, base, folder)
+    finally:
+        held.release()
 
 
 @contextlib.contextmanager
@@ -74,7 +89,20 @@ def _readable(database: Path) -> Iterator[None]:
         ) from error
 
 
-def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place: str) -> None:
+def _held(folder: Path) -> Claim:
+    """The folder of a study, or one for a new study, for this process alone."""
+    if folder.is_dir() and (folder / DATABASE).is_file():
+        return lock(folder)
+    if folder.is_dir() and any(one.name not in EMPTY for one in folder.iterdir()):
+        raise RecipeError(
+            f"expected an empty folder or that of a study, got '{folder}' with other files in it; "
+            "take another"
+        )
+    return claim(folder)
+
+
+def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place: str) -> int | None:
+    """Run a trial; its number, None where it failed."""
     trial = study.ask()
     values = _sampled(study, trial, base)
     try:
@@ -83,8 +111,10 @@ def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place:
         outcome = run_trial(base, trial.number, values, folder, watch)
     except EasearchError as error:
         _fail(study, trial, str(error))
+        if isinstance(error, FolderError):  # the next one would fail too
+            raise
         watch(Note(text=f"trial {trial.number} failed: {error}"))
-        return
+        return None
     except BaseException as error:
         # interrupted: the database must not show a trial that runs for ever
         _fail(study, trial, f"interrupted by {type(error).__name__}")
@@ -92,6 +122,7 @@ def _one(study: optuna.Study, base: Recipe, folder: Path, watch: Watcher, place:
     store(trial, outcome)
     study.tell(trial, outcome.accuracy)
     watch(Note(text=_told(trial.number, outcome)))
+    return trial.number
 
 
 def _sampled(study: optuna.Study, trial: optuna.Trial, base: Recipe) -> dict[str, Any]:
@@ -114,18 +145,15 @@ def _fail(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
 
 def _open(base: Recipe, folder: Path) -> optuna.Study:
     """The study in the folder, made where there is none."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / DATABASE).exists():
-        raise RecipeError(
-            f"expected an empty folder or that of a study, got '{folder}' with other files in it; "
-            "take another"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    check_best(folder)
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # quoted: a ? would end the path, a % begin a character
+    storage = f"sqlite:///{quote(str((folder / DATABASE).resolve()))}"
     try:
+        _only_study(base, folder, storage)
         study = optuna.create_study(
-            # quoted: a ? would end the path, a % begin a character
-            storage=f"sqlite:///{quote(str((folder / DATABASE).resolve()))}",
+            storage=storage,
             study_name=base.name,
             direction="maximize",
             load_if_exists=True,
@@ -141,6 +169,24 @@ def _open(base: Recipe, folder: Path) -> optuna.Study:
     # the number of trials in the seed: a study that is continued must not ask the same again
     study.sampler = optuna.samplers.TPESampler(seed=(base.seed + len(study.trials)) % 2**32)
     return study
+
+
+def _only_study(base: Recipe, folder: Path, storage: str) -> None:
+    """Refuse a folder that another study has: their trials would have the same folders."""
+    file = folder / DATABASE
+    if not file.exists() or not file.stat().st_size:
+        return
+    with file.open("rb") as content:
+        if content.read(len(SQLITE)) != SQLITE:  # one that is shorter is overwritten by sqlite
+            raise FileFormatError(
+                f"{file}: expected the database of a study, got another file; take another folder"
+            )
+    others = [name for name in optuna.get_all_study_names(storage) if name != base.name]
+    if others:
+        raise RecipeError(
+            f"'{folder}' holds the study '{others[0]}', and one folder has one study; take another "
+            f"folder for '{base.name}'"
+        )
 
 
 def _same_recipe(study: optuna.Study, base: Recipe, folder: Path) -> None:

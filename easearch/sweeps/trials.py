@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +67,20 @@ def refuse_front(recipe: Recipe) -> None:
 def run_trial(
     base: Recipe, number: int, values: Mapping[str, Any], folder: Path, watch: Watcher
 ) -> Outcome:
-    """Grow into `trial-0007`; where that fails, nothing half-written stays there."""
+    """Grow into `trial-0007`, which must not be there yet.
+
+    Raises:
+        RecipeError: something stands there, or the values make no recipe.
+        EasearchError: as `grow`; what was trained stays.
+    """
     from easearch.run import grow
 
     recipe = base.changed({**values, "sweep": {}})
     refuse_front(recipe)
     out = trial_folder(folder, number)
-    try:
-        return _outcome(grow(recipe, out, watch=watch))
-    except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
-        raise
+    if out.exists() or out.is_symlink():
+        raise RecipeError(f"expected '{out}' not to be there yet, got something; move it away")
+    return _outcome(grow(recipe, out, watch=watch))
 
 
 def _outcome(run: Run) -> Outcome:

@@ -74,7 +74,7 @@ def blindly(contest: Setting, changes: Changes) -> list[Delivered]:
 
 def branched(assembly: FrontAssembly, trunk: Grower) -> list[Delivered]:
     """What the branches of a trunk deliver; its own compute and time stand with the first."""
-    grown = assembly.grown(trunk)
+    grown = list(assembly.grown(trunk))
     bills = [spent_since(branch) for branch in grown]
     bills[0] = {key: macs + bills[0][key] for key, macs in spent_since(trunk).items()}
     for part, seconds in trunk.seconds.items():
@@ -124,6 +124,7 @@ def _arm(
         front=partial(front, changes=changes),
         about=about,
         refusal=refused,
+        goes_on=True,
     )
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from easearch.comparing.arm import Arm, Delivered, Setting
-from easearch.comparing.arms.uniform import from_scratch
+from easearch.comparing.arms.uniform import from_scratch, trained
+from easearch.comparing.making.purse import Course
 
 
 def run(contest: Setting) -> Delivered:
-    """One training at the seed's widths."""
-    return from_scratch(contest, contest.graph.widths)
+    """One training at the seed's widths: of a network of the user's, from the weights that it comes
+    with.
+    """
+    if contest.ready.seed.factory is None:
+        return from_scratch(contest, contest.graph.widths)
+    state = contest.ready.state.copied()
+    return trained(contest, Course(model=state.model, graph=state.graph, optimizer=state.optimizer))
 
 
-SEED = Arm(run=run, about="the ungrown seed, trained on the same compute")
+SEED = Arm(run=run, about="the ungrown seed, trained on the same compute", goes_on=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from easearch.comparing.apart import apart
 from easearch.comparing.arm import Arm, Delivered, Setting
-from easearch.comparing.making.purse import Purse, drawn, scheduled, train
+from easearch.comparing.making.purse import Course, Purse, drawn, scheduled, train
 
 EQUAL = "equal"
 
@@ -34,7 +34,11 @@ def refusal(option: str | None) -> str | None:
 
 def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
     """Fresh weights at these widths, and the recipe's whole schedule over all of the compute."""
-    course = drawn(contest.ready, widths)
+    return trained(contest, drawn(contest.ready, widths))
+
+
+def trained(contest: Setting, course: Course) -> Delivered:
+    """The recipe's whole schedule over all of the compute."""
     purse = Purse(whole=contest.compute)
     train(course, contest, purse, 1.0, scheduled(contest))
     return Delivered(model=course.model, graph=course.graph, bill=purse.bill)

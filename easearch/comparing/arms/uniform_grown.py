@@ -151,4 +151,5 @@ UNIFORM_GROWN = Arm(
     front=front,
     about="the uniform widths of each growth's limits, grown by new neurons without scoring",
     refusal=refused,
+    goes_on=True,
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from easearch.budget.store import write_atomic
+from easearch.budget.store import json_text, write_atomic
 from easearch.comparing.files import EVIDENCE
 from easearch.comparing.judge import Row, sentence
 from easearch.comparing.results import Comparison
@@ -24,7 +24,7 @@ LATENCY = "latency"
 
 def write_evidence(found: Comparison) -> None:
     """Write `evidence.json`, beside the results that it is taken from."""
-    write_atomic(found.path / EVIDENCE, json.dumps(evidence_of(found), indent=1) + "\n")
+    write_atomic(found.path / EVIDENCE, json_text(evidence_of(found)))
 
 
 def evidence_of(found: Comparison) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def render(found: Comparison) -> str:
                 if row.claim != "reference"
             ],
             gaps=found.gaps,
+            weights=found.weights,
             figure=figure(rows, found.reference) if rows else "",
             curves=curves(rows, found.reference, terms),
             tables=[
