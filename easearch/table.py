@@ -85,6 +85,11 @@ def cells(text: str) -> int:
     )
 
 
+def _within(text: str, most: int) -> str:
+    """The text, its words no longer than a line: names are shortened in their middle."""
+    return " ".join(shortened(word, most) for word in text.split(" "))
+
+
 def _set(row: Sequence[str], widths: Sequence[int], words: int | None) -> list[str]:
     """The cells, each as wide as its column; numbers to the right."""
     found = []
@@ -102,7 +107,7 @@ def _prose(rows: Rows, width: int) -> list[str]:
         return []
     lines: list[str] = []
     for row in rows:
-        first, *more = wrapped(row[-1], width - left)
+        first, *more = wrapped(_within(row[-1], width - left), width - left)
         lines.append("  ".join([*_set(row[:-1], widths, None), first]).rstrip())
         lines += [" " * left + one for one in more]
     head = len(wrapped(rows[0][-1], width - left))
@@ -122,5 +127,5 @@ def _paragraphs(rows: Rows, width: int) -> list[str]:
             for head, value in zip(heads[1:], values, strict=True)
             if value
         ]
-        lines += wrapped(", ".join(named), width, "  ")
+        lines += wrapped(_within(", ".join(named), width - 2), width, "  ")
     return lines

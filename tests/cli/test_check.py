@@ -155,14 +155,7 @@ def test_the_table_at_any_width(
     shown = capsys.readouterr().out
     lines = shown.splitlines()
     assert not any(ord(char) < 32 for line in lines for char in line)
-    if columns is None:
-        assert any(
-            line.endswith("writes blocks.1.pointwise.conv; reads blocks.0.pointwise.conv")
-            and line.startswith("blocks.1.pointwise.conv")
-            for line in lines
-        )
-    else:
-        assert max(map(len, lines)) <= columns
+    assert max(map(len, lines)) <= (columns or 80)  # a pipe has 80
     for words in ("stem.conv", "1 -> 32", "grows", "carried", "channel groups can grow"):
         assert words in " ".join(shown.split())
 
@@ -173,7 +166,7 @@ def test_the_table_at_any_width(
         (["mobilenet_v9"], 1, "did you mean 'mobilenet_v"),
         (["mine_for_check:two"], 2, "a factory says no input size"),
         (["mine_for_check:three", "--input", "3x8x8"], 1, "no attribute 'three'"),
-        (["mine_for_check:two", "--input", "1x8x8"], 1, "does not run on a sample of shape"),
+        (["mine_for_check:two", "--input", "1x8x8"], 1, "the model does not run on a tensor"),
         (["mobilenet_v1", "--factory", "mine_for_check:two"], 1, "'mobilenet_v1' is none"),
         (["."], 1, "expected architecture.json in ."),
     ],
