@@ -32,11 +32,13 @@ def test_the_words() -> None:
     assert str(plan(shadow_price=0.12)) == (
         "+3 channels in 2 groups: a 6 -> 8, b 4 -> 5\n"
         "gain 0.0123 nats, best possible (exact, 0.8 s)\n"
-        "latency: 2.1 -> 3.96 of 4 ms; it binds: +0.1 ms would buy 0.012 nats"
+        "latency: 2.1 -> 3.96 of 4 ms; it binds: +0.1 ms would buy 0.012 nats\n"
+        "take the moves together: ea.take_step(model, graph, plan.moves, batches)"
     )
     assert str(plan(gap=4e-4)).splitlines()[1:] == [
         "gain 0.0123 nats, within 0.04 % of the best (exact, 0.8 s)",
         "latency: 2.1 -> 3.96 of 4 ms",
+        "take the moves together: ea.take_step(model, graph, plan.moves, batches)",
     ]
     assert "distance from the best not known" in str(plan(gap=math.inf))
 
