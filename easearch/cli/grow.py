@@ -25,10 +25,17 @@ def grow(
     """Grow the network that a recipe describes, export it, and prove that it keeps its limits."""
     values = overrides(changes)
     with working():
+        from easearch.claims import unfinished
         from easearch.cli.progress import watching
+        from easearch.growth.events import Note
+        from easearch.run import RUNS
         from easearch.run import grow as run_grow
 
         with watching(errors_console()) as watch:
+            for folder in unfinished(out.parent if out is not None else RUNS):
+                watch(
+                    Note(text=f"{folder} was begun and is not finished; what was trained is there")
+                )
             run = run_grow(recipe, out, watch=watch, overrides=values)
     if as_json:
         print_json(_document(run))
