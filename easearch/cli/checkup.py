@@ -15,6 +15,9 @@ from packaging.requirements import Requirement
 
 DEVELOPERS = "dev"
 """The extra of those who work on easearch itself."""
+RUNS = Path("runs")
+"""Where runs lie unless they are told another folder."""
+NAMED = 5
 MEMINFO = Path("/proc/meminfo")
 NEEDED_MEMORY, NEEDED_DISK = 2e9, 1e9
 """Bytes that the quickstart may take."""
@@ -57,6 +60,7 @@ def checkup() -> list[Finding]:
         _step(),
         _memory(),
         _disk(),
+        _left_over(),
     ]
 
 
@@ -210,3 +214,15 @@ def _disk() -> Finding:
     value = f"{free / 1e9:.1f} GB in the present folder"
     means = "A run takes a few megabytes, a data set up to some hundred."
     return Finding(name="free disk", value=value, means=means, ok=free >= NEEDED_DISK)
+
+
+def _left_over() -> Finding:
+    from easearch.claims import unfinished
+
+    found = unfinished(RUNS)
+    means = "Nothing is deleted by itself: what was trained in them stays until you remove it."
+    if not found:
+        return Finding(name="unfinished runs", value=f"none in {RUNS}/", means=means)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    names = ", ".join(str(one) for one in found[:NAMED])
+    return Finding(name="unfinished runs", value=f"{names}{more}", means=means)
