@@ -28,8 +28,8 @@ def _quiet() -> Iterator[None]:
 
 
 def test_every_kind_has_an_example() -> None:
-    # A constant has no input, and what is unused no work: their examples are in test_constant.py and
-    # test_training_only.py. Recurrent layers have several outputs.
+    # A constant has no input, what is unused no work, recurrent layers have several outputs: their
+    # examples are in test_constant.py and test_training_only.py.
     assert set(EXAMPLES) >= set(KINDS) - {"constant", "unused", "recurrent"}
 
 
