@@ -138,8 +138,10 @@ def reason_of(error: BaseException, limit: int = LONGEST) -> str:
     """What a foreign error says, to be quoted in a sentence of ours: one line, no final stop.
 
     Its first line with words, without control codes; that of its cause where the error says only
-    which step failed; its type where it says nothing.
+    which step failed; its type where it says nothing. An error of easearch says all of it.
     """
+    if isinstance(error, EasearchError):  # a sentence already
+        return printable(str(error)).rstrip(" .")
     while type(error).__module__.startswith(_WRAPPERS) and error.__cause__ is not None:
         error = error.__cause__
     lines = filter(None, map(printable, str(error).splitlines()))

@@ -36,12 +36,23 @@ def call(model: nn.Module | Callable[..., Any], inputs: Structure) -> Structure:
 
 def tensors(value: Structure) -> Iterator[Tensor]:
     """All tensors in a structure, in their order."""
-    yield from named(value).values()
+    yield from (leaf for _, leaf in leaves(value) if isinstance(leaf, Tensor))
 
 
 def named(value: Structure) -> dict[str, Tensor]:
     """All tensors in a structure by their paths: `logits`, `0`, `states.1`; "" for a tensor."""
-    return {path: leaf for path, leaf in leaves(value) if isinstance(leaf, Tensor)}
+    return {path: leaf for path, leaf in by_path(value).items() if isinstance(leaf, Tensor)}
+
+
+def by_path(value: Structure) -> dict[str, Any]:
+    """All that is no container by its path; of two with one path the second ends in `_2`."""
+    found: dict[str, Any] = {}
+    for path, leaf in leaves(value):
+        number, again = 2, path
+        while again in found:
+            again, number = f"{path}_{number}", number + 1
+        found[again] = leaf
+    return found
 
 
 def mapped(change: Callable[[Tensor], Any], value: Structure) -> Structure:

@@ -7,33 +7,37 @@ outputs agree. A file in int8 is made of one that passed.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
-import shutil
+import os
 import tempfile
-import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from easearch.budget.exported.file import BUFFERS
 from easearch.checks.objects import check_model
 from easearch.claims import writing
-from easearch.errors import ExportError, nearest
-from easearch.exporting.pooling import pool_globally
-from easearch.exporting.quantize import Agreement, agreement, calibration_samples, quantize
+from easearch.errors import ExportError, nearest, reason_of
+from easearch.exporting.parity import Parity, arrays
+from easearch.exporting.quantize import (
+    Agreement,
+    Calibration,
+    agreement,
+    calibration_samples,
+    quantize,
+)
+from easearch.exporting.subject import Subject, subject
+from easearch.exporting.writing import checked, write
+from easearch.files import write_files
 from easearch.roles import PRECISIONS
+from easearch.structures import Structure
+from easearch.tracing.flat import Flat
+from easearch.tracing.recording import quiet
 
-BATCH_SIZES = (1, 2, 5)
 TOLERANCE = {"fp32": 1e-4, "int8": 0.5}
 """fp32: the largest difference. int8: the largest relative error, or share of samples that change
 class: a few in a hundred are usual, a file that errs by half is broken rather than coarse.
@@ -44,10 +48,10 @@ class: a few in a hundred are usual, a file that errs by half is broken rather t
 class ExportReport:
     """What was written, and how far its outputs are from the model's.
 
-    `difference` is the largest of all outputs at all batch sizes, relative to the largest output.
-    In int8 all three are over the calibration samples: `error` is the root mean square of the
-    difference relative to that of the outputs, `agreement` the share of samples whose class is the
-    same, None where outputs are no scores of classes (N, K).
+    `difference` is the largest of all outputs at all batch sizes, relative to the largest value of
+    the output. In int8 all three are over the calibration samples: `error` is the root mean square
+    of the difference relative to that of the output (of several, the worst), `agreement` the share
+    of samples whose class is the same, None where no output is scores of classes (N, K).
     """
 
     path: Path
@@ -58,24 +62,35 @@ class ExportReport:
     samples: int = 0
     """How many calibration samples were looked at."""
     batch_sizes: tuple[int, ...]
+    """Where the file was compared; one alone where the model, and so the file, accepts no other."""
     opset: int
     nbytes: int
+    inputs: tuple[str, ...] = ("input",)
+    """Names in the file, in order."""
+    outputs: tuple[str, ...] = ("output",)
 
 
 def export(
     model: nn.Module,
-    sample: Tensor,
+    sample: Structure,
     path: Path | str,
     precision: str = "fp32",
     *,
     calibration: Iterable[Any] | Tensor | None = None,
     tolerance: float | None = None,
 ) -> ExportReport:
-    """Write the model as one ONNX file with a free batch dimension (`input` -> `output`).
+    """Write the model as one ONNX file with a free batch dimension.
+
+    A single tensor is `input` in the file; several are named as the arguments of the forward pass
+    or the entries of dicts are. A single output is `output`; several are named by the entries of a
+    dict or the fields of a dataclass, else `output_0` and so on. Of what is nested, names are
+    joined by dots.
 
     Args:
-        model: left as it was; exported in evaluation mode, from the CPU.
-        sample: one input (N, C, ...), of which only the shape behind N matters.
+        model: left as it was; exported in evaluation mode, from the CPU, in float32.
+        sample: an input as the model takes it: a tensor (N, C, ...), a tuple or list of positional
+            ones, or a mapping of named ones. Its sizes count behind N, and N where the model
+            accepts no other; of whole numbers, such as tokens, also the range.
         path: where the file shall stand; nothing stands there unless it passed.
         precision: "fp32", or "int8": quantized by ONNX Runtime, weights a scale a channel.
         calibration: for int8, batches of (inputs, targets) or of inputs, as the network will see
@@ -89,48 +104,53 @@ def export(
     """
     path = Path(path)
     check_model(model, kind=ExportError)
-    _check(sample, precision, calibration)
+    check_path(path)
+    _check(precision, calibration)
     bar = TOLERANCE[precision] if tolerance is None else tolerance
+    given = subject(model, sample)
     samples = None
     if precision == "int8" and calibration is not None:
-        samples = calibration_samples(calibration, sample)
-    if path.is_dir():
-        raise ExportError(f"expected a file to write, got the folder '{path}'; name a file in it")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # From a copy in torch's plain layout: channels last leaves transposes and gathers in the file.
-    plain = copy.deepcopy(model).cpu().float().eval()
-    plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with writing(path), tempfile.TemporaryDirectory() as folder:  # beside it, a kill would leave it
+        samples = calibration_samples(calibration, given)
+    with tempfile.TemporaryDirectory() as folder:
         draft, coarse = Path(folder) / "model.onnx", None
-        _write(plain, sample, draft)
-        opset = _checked(draft)
-        difference = _parity(plain, sample, draft, bar if samples is None else TOLERANCE["fp32"])
+        difference = _proven(given, draft, bar if samples is None else TOLERANCE["fp32"])
         if samples is not None:
-            draft, coarse = _coarser(plain, draft, samples, bar)
-            opset, difference = _checked(draft), coarse.difference
-        beside = path.with_name(f".{path.name}.part")
-        shutil.copyfile(draft, beside)
-        beside.replace(path)
+            draft, coarse = _coarser(given, draft, samples, bar)
+            difference = coarse.difference
+        opset = checked(draft, given)
+        with writing(path.parent):
+            write_files(path.parent, {path.name: draft.read_bytes()})
     return ExportReport(
         path=path,
         precision=precision,
         difference=difference,
         error=coarse.error if coarse else None,
         agreement=coarse.top1 if coarse else None,
-        samples=0 if samples is None else len(samples),
-        batch_sizes=BATCH_SIZES,
+        samples=0 if samples is None else samples.number,
+        batch_sizes=given.sizes,
         opset=opset,
         nbytes=path.stat().st_size,
+        inputs=given.inputs,
+        outputs=given.outputs,
     )
 
 
-def _check(sample: Tensor, precision: str, calibration: Iterable[Any] | None) -> None:
-    if not isinstance(sample, Tensor):
+def check_path(path: Path) -> None:
+    """Refuse a path at which no file can stand.
+
+    Raises:
+        ExportError: it is a folder, or something else that is no file.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - false for a name that is too long
         raise ExportError(
-            f"expected one input tensor as a sample, got a {type(sample).__name__}; models of "
-            "several inputs cannot be exported yet"
+            f"expected the path of a file, got the folder {path}; name the file, such as "
+            f"{path / 'model.onnx'}"
         )
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        raise ExportError(f"expected the path of a file, got {path}, which is none")
+
+
+def _check(precision: str, calibration: Iterable[Any] | None) -> None:
     if precision not in PRECISIONS:
         known = nearest(str(precision), PRECISIONS)
         raise ExportError(
@@ -148,100 +168,76 @@ def _check(sample: Tensor, precision: str, calibration: Iterable[Any] | None) ->
         )
 
 
-def _coarser(model: nn.Module, draft: Path, samples: Tensor, bar: float) -> tuple[Path, Agreement]:
+def _proven(given: Subject, draft: Path, tolerance: float) -> float:
+    """Write the file and hold it against the model; the largest difference.
+
+    Of a model that gives nothing but zeros (a last layer that begins at zero) the file is proven on
+    other numbers in place of the zero parameters.
+    """
+    write(given, draft)
+    checked(draft, given)
+    found = _compared(given, draft)
+    if not found.proves:
+        with tempfile.TemporaryDirectory() as folder:
+            other, file = _enlivened(given), Path(folder) / "model.onnx"
+            write(other, file)
+            found = _compared(other, file)
+        if not found.proves:
+            raise ExportError(
+                "expected outputs that can be compared, got zeros alone from the model on every "
+                "check; nothing shows that the file computes the same"
+            )
+    if not found.difference <= tolerance:
+        raise ExportError(
+            f"expected the file to compute what the model does within {tolerance:g}, got "
+            f"{found.worst()} at batch sizes {given.sizes}"
+        )
+    return found.difference
+
+
+def _enlivened(given: Subject) -> Subject:
+    """The same with parameters that are zero throughout drawn at random."""
+    plain = copy.deepcopy(given.flat.body)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.1, generator=generator)
+    other = replace(given, flat=Flat(plain, given.flat.sample, (Tensor,)))
+    return replace(other, checks=[(values, other.run(values)) for values, _ in given.checks])
+
+
+def _compared(given: Subject, file: Path) -> Parity:
+    """The file's outputs held against the model's at every check."""
+    try:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        found = Parity()
+        for values, expected in given.checks:
+            got = session.run(None, arrays(given.inputs, values))
+            names = [value.name for value in session.get_outputs()]
+            found.compare(expected, dict(zip(names, got, strict=True)))
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"ONNX Runtime cannot run the exported {given.name}: {reason_of(error)}"
+        ) from error
+    return found
+
+
+def _coarser(
+    given: Subject, draft: Path, samples: Calibration, bar: float
+) -> tuple[Path, Agreement]:
     """The draft in 8 bits, and how well it agrees."""
     target = draft.with_name("int8.onnx")
-    with _quiet():
+    with quiet():
         quantize(draft, target, samples)
-    found = agreement(model, target, samples, BATCH_SIZES)
+    found = agreement(given, target, samples)
     if not found.loss <= bar:
         classes = "" if found.top1 is None else f", and {found.top1:.0%} of the classes kept,"
         raise ExportError(
             f"expected the int8 file to compute what the model does within {bar:g}, got a relative "
-            f"error of {found.error:.2g}{classes} over {len(samples)} calibration samples; "
+            f"error of {found.error:.2g}{classes} over {samples.number} calibration samples; "
             "calibrate on inputs as the network learned from, or export in fp32"
         )
     return target, found
-
-
-def _write(model: nn.Module, sample: Tensor, file: Path) -> None:
-    try:
-        with _quiet():
-            torch.onnx.export(
-                model,
-                (_inputs(sample, 2),),
-                file,
-                dynamo=True,
-                external_data=False,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["input"],
-                output_names=["output"],
-                verbose=False,
-            )
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ExportError(
-            f"torch cannot export {type(model).__name__} to ONNX: {reason}"
-        ) from error
-    written = onnx.load(file)
-    pool_globally(written)
-    buffers = "\n".join(name for name, _ in model.named_buffers())
-    onnx.helper.set_model_props(written, {BUFFERS: buffers})
-    onnx.save(written, file)
-
-
-def _checked(file: Path) -> int:
-    """The file's opset."""
-    loaded = onnx.load(file)
-    try:
-        onnx.checker.check_model(loaded, full_check=True)
-    except onnx.checker.ValidationError as error:
-        raise ExportError(f"the exporter wrote an invalid file: {error}") from error
-    batch = loaded.graph.input[0].type.tensor_type.shape.dim[0]
-    if not batch.dim_param:
-        raise ExportError(
-            f"expected a free batch dimension, got {batch.dim_value}: the model's forward fixes it"
-        )
-    return int(loaded.opset_import[0].version)
-
-
-def _parity(model: nn.Module, sample: Tensor, file: Path, tolerance: float) -> float:
-    """Largest relative difference over the batch sizes."""
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for size in BATCH_SIZES:
-        inputs = _inputs(sample, size)
-        with torch.no_grad():
-            expected = model(inputs).numpy()
-        (got,) = session.run(None, {"input": inputs.numpy()})
-        if got.shape != expected.shape:
-            raise ExportError(f"expected outputs of shape {expected.shape}, got {got.shape}")
-        scale = max(float(np.abs(expected).max()), 1e-12)
-        worst = max(worst, float(np.abs(got - expected).max()) / scale)
-    if not worst <= tolerance:
-        raise ExportError(
-            f"expected the file to compute what the model does within {tolerance:g}, got a "
-            f"difference of {worst:.2g} at batch sizes {BATCH_SIZES}"
-        )
-    return worst
-
-
-def _inputs(sample: Tensor, size: int) -> Tensor:
-    generator = torch.Generator().manual_seed(size)
-    return torch.randn(size, *sample.shape[1:], generator=generator)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's own chatter (deprecations of its dependencies, progress on stdout) is not the
-    user's.
-    """
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    sink: Any = io.StringIO()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sink):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from easearch.errors import FileFormatError, nearest
+from easearch.errors import FileFormatError, nearest, reason_of
 from easearch.factories import Factory, import_path, made
 from easearch.graph import Graph
+from easearch.growth import sampled
 from easearch.growth.deeper import describe, restoring
 from easearch.growth.distrust import (
     Shapes,
@@ -30,6 +31,7 @@ from easearch.growth.distrust import (
 )
 from easearch.growth.surgery import apply, resize
 from easearch.models import SEEDS, build
+from easearch.structures import Structure, mapped
 from easearch.tracing import trace
 from easearch.untrusted import read_json
 
@@ -49,15 +51,32 @@ class Architecture:
     """A seed's name, the import path of a user's factory, or "" for one that has none."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     input: tuple[int, ...]
-    """Shape of one input, without the batch."""
+    """Shape of one input, without the batch; of several, of the first."""
     widths: Mapping[str, int] = field(default_factory=dict)
     deeper: tuple[Mapping[str, Any], ...] = ()
     """New layers, in the order in which they are put into the seed (`easearch.growth.deeper`)."""
+    form: Mapping[str, Any] | None = None
+    """The sample's structure (`easearch.growth.sampled`); None: one tensor of floats."""
     format: int = FORMAT
 
-    def sample(self) -> torch.Tensor:
-        """An input of zeros, batch 1."""
-        return torch.zeros(1, *self.input)
+    def sample(self) -> Structure:
+        """An input of the form that was recorded; zeros, batch 1, where it is one of floats."""
+        return torch.zeros(1, *self.input) if self.form is None else sampled.made(self.form)
+
+    def to_json(self) -> str:
+        """The text of the file.
+
+        Raises:
+            FileFormatError: the arguments are not as JSON can hold them.
+        """
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        try:
+            return json.dumps(fields, indent=1, allow_nan=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(
+                "expected arguments as JSON can hold them (numbers, text, lists, mappings): "
+                f"{reason_of(error)}"
+            ) from None
 
     def build(self, factory: Factory | None = None, shapes: Shapes | None = None) -> nn.Module:
         """The network at its widths, its weights not yet meaningful.
@@ -77,7 +96,7 @@ class Architecture:
                     if factory is None
                     else made(factory, self.arguments, self.factory)
                 )
-            graph = trace(seed, self.sample())
+            graph = trace(seed, _as_floats_of(seed, self.sample()))
             layers = restoring(graph, self.deeper)
             deeper = graph.after(layers)
             check_widths(deeper, self.widths, shapes)
@@ -86,11 +105,19 @@ class Architecture:
                 check_same(shapes_of(resize(frame, deeper, self.widths)), shapes)
             return resize(apply(seed, graph, layers), deeper, self.widths)
         except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-            raise FileFormatError(f"{ARCHITECTURE} does not describe a network: {error}") from error
+            raise FileFormatError(
+                f"{ARCHITECTURE} does not describe a network: {reason_of(error)}"
+            ) from error
 
     def grown(self, graph: Graph) -> Architecture:
         """The same seed at this graph's widths, with its new layers."""
         return replace(self, widths=graph.widths, deeper=describe(graph))
+
+
+def _as_floats_of(model: nn.Module, sample: Structure) -> Structure:
+    """The sample with floating numbers as the model's: another factory may make another type."""
+    own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    return mapped(lambda x: x.to(own) if x.is_floating_point() else x, sample)
 
 
 def recorded(factory: Factory | str | None) -> str:
@@ -184,6 +211,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "arguments": lambda value: _of(dict, value),
     "input": _sizes,
     "widths": _widths,
+    "form": lambda value: None if value is None else sampled.checked(value),
     "deeper": lambda value: tuple(_of(dict, one) for one in _of(list, value)),
     "format": lambda value: _of(int, value),
 }

@@ -4,23 +4,24 @@ No pickle, and nothing that a file names is imported by itself: a folder may com
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
-from easearch.budget.store import write_atomic
 from easearch.checks.objects import check_model
 from easearch.claims import writing
-from easearch.errors import FileFormatError, FolderError, GraphError, nearest
+from easearch.errors import FileFormatError, GraphError, nearest, reason_of
 from easearch.factories import FORM, Factory, find_factory, is_import_path
+from easearch.files import write_files
+from easearch.graph import Graph
+from easearch.growth import sampled
 from easearch.growth.architecture import (
     ARCHITECTURE,
     Architecture,
@@ -29,6 +30,7 @@ from easearch.growth.architecture import (
 )
 from easearch.growth.distrust import Shapes, check_same, file_in, shapes_of
 from easearch.models import SEEDS
+from easearch.structures import Structure, tensors
 from easearch.tracing import trace
 
 __all__ = ["ARCHITECTURE", "WEIGHTS", "Architecture", "load", "read_architecture", "save", "write"]
@@ -40,7 +42,7 @@ def save(
     model: nn.Module,
     path: Path | str,
     *,
-    sample: Tensor,
+    sample: Structure,
     factory: Factory | str | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> None:
@@ -49,7 +51,8 @@ def save(
     Args:
         model: the network; traced for its widths, left as it was.
         path: the folder (made if missing).
-        sample: an input (N, C, ...).
+        sample: an input as the model takes it: a tensor (N, C, ...), a tuple or list of positional
+            ones, or a mapping of named ones; its shapes and types are recorded, not its numbers.
         factory: what built the network before it grew: a function, `package.module:factory`, or a
             seed's name. Its import path is recorded where it has one; without, `load` asks for it.
         arguments: what it was called with; as JSON can hold them.
@@ -59,13 +62,15 @@ def save(
         GraphError: the model cannot be traced, or the factory cannot be found.
     """
     check_model(model)
-    if not isinstance(sample, Tensor):
-        raise GraphError(f"expected one tensor as sample, got a {type(sample).__name__}")
+    graph = trace(model, sample)
+    first = next(tensors(sample))
+    plain = isinstance(sample, Tensor) and sample.is_floating_point()
     architecture = Architecture(
         factory=recorded(factory),
         arguments=dict(arguments or {}),
-        input=tuple(sample.shape[1:]),
-    ).grown(trace(model, sample))
+        input=tuple(first.shape[1:]),
+        form=None if plain and _runs_alone(model, graph, first) else sampled.described(sample),
+    ).grown(graph)
     if factory is not None:
         with torch.random.fork_rng():  # what is drawn for this check is not the user's
             again = architecture.build(_callable(factory))
@@ -81,41 +86,32 @@ def write(model: nn.Module, architecture: Architecture, folder: Path | str) -> N
         FileFormatError: the arguments cannot be held by JSON.
         FolderError: the system refuses.
     """
-    folder = Path(folder)
-    try:
-        text = json.dumps(asdict(architecture), indent=1, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"expected arguments as JSON can hold them (numbers, text, lists, mappings): {error}"
-        ) from None
     # Copies: the format refuses tensors that share their memory, and tied layers do.
-    tensors = {
+    numbers = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in model.state_dict().items()
     }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / ARCHITECTURE, text)
-        _write_tensors(tensors, folder / WEIGHTS)
+    text = architecture.to_json().encode()
+    with writing(Path(folder)):
+        write_files(Path(folder), {WEIGHTS: serialized(numbers), ARCHITECTURE: text})
 
 
-def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write the tensors at once or not at all, as readable as the system's settings have it."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+def _runs_alone(model: nn.Module, graph: Graph, sample: Tensor) -> bool:
+    """Whether a single sample gives the same graph: most networks take any batch."""
+    if 0 in sample.shape or sample.dim() < 2:
+        return False
     try:
-        draft.touch(exist_ok=False)
-        mode = draft.stat().st_mode & 0o777
-        save_file(dict(tensors), draft)
-        draft.chmod(mode)  # safetensors leaves it to its owner alone
-        draft.replace(path)
-    except SafetensorError as error:  # it has the system's reason in its text alone
-        reason = str(error).split("Error while serializing: ")[-1]
-        raise FolderError(f"cannot write '{path}': {reason}; free some space") from error
-    finally:
-        draft.unlink(missing_ok=True)
+        return trace(model, sample[:1]) == graph
+    except GraphError:
+        return False
 
 
-def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module:
+def load(
+    path: Path | str,
+    *,
+    factory: Factory | str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> nn.Module:
     """The network saved in a run folder, a stage of one, or by `save`; in evaluation mode, on the
     CPU.
 
@@ -123,6 +119,8 @@ def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module
         path: the folder.
         factory: builds the seed when it is not one of easearch's own; takes the saved arguments. A
             function, or `package.module:factory`, which is then imported.
+        arguments: for the factory, in place of the saved ones of the same name; what is not named
+            stays. They may change what the weights do not hold, such as dropout.
 
     Raises:
         FileFormatError: a file is missing, damaged, or the two do not belong together; or the
@@ -130,6 +128,9 @@ def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module
     """
     folder = Path(path)
     architecture = read_architecture(folder)
+    if arguments:
+        changed = {**architecture.arguments, **arguments}
+        architecture = replace(architecture, arguments=changed)
     if factory is None:
         _check_seed(architecture, folder)
     file = file_in(folder, WEIGHTS)
@@ -137,17 +138,17 @@ def load(path: Path | str, *, factory: Factory | str | None = None) -> nn.Module
         model = architecture.build(_callable(factory), _header(file))
     except FileFormatError as error:
         raise FileFormatError(f"{folder}: {error}") from error
-    tensors = load_file(file)
+    numbers = load_file(file)
     for name, own in model.state_dict().items():
-        if own.is_floating_point() != tensors[name].is_floating_point():
+        if own.is_floating_point() != numbers[name].is_floating_point():
             raise FileFormatError(
-                f"{file}: expected {name} of {own.dtype}, got {tensors[name].dtype}; "
+                f"{file}: expected {name} of {own.dtype}, got {numbers[name].dtype}; "
                 "the two files are not of one network"
             )
-    dtypes = {t.dtype for t in tensors.values() if t.is_floating_point()}
-    if len(dtypes) == 1:
-        model.to(dtypes.pop())
-    model.load_state_dict(tensors)
+    for name, own in (*model.named_parameters(), *model.named_buffers()):
+        if name in numbers and own.is_floating_point():
+            own.data = own.data.to(numbers[name].dtype)
+    model.load_state_dict(numbers)
     return model.eval()
 
 
@@ -182,4 +183,4 @@ def _header(file: Path) -> Shapes:
         with safe_open(file, framework="pt") as content:
             return {name: tuple(content.get_slice(name).get_shape()) for name in content.keys()}
     except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{file} is not a safetensors file: {error}") from None
+        raise FileFormatError(f"{file} is not a safetensors file: {reason_of(error)}") from None

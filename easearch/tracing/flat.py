@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import inspect
 import keyword
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,14 +17,15 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from easearch.errors import GraphError
-from easearch.structures import Structure, arguments, leaves, replaced
+from easearch.structures import Structure, arguments, by_path, leaves, replaced
 
 CONSTANTS = (
     *(type(None), bool, int, float, complex, str, bytes, enum.Enum),
     *(torch.dtype, torch.device, torch.Size, slice),
 )
 """What may stand in a structure beside tensors."""
-_VALUES = (Tensor, fx.Proxy, torch.SymInt, torch.SymFloat, torch.SymBool)
+VALUES = (Tensor, fx.Proxy, torch.SymInt, torch.SymFloat, torch.SymBool)
+"""What a program computes."""
 
 
 class Hole:
@@ -91,7 +92,7 @@ class Inputs:
         for name, parameter in self._signature.parameters.items():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:  # always the last
                 bound |= bound.pop(name, {})
-        return dict(leaves(bound))
+        return by_path(bound)
 
 
 class Flat:
@@ -101,14 +102,18 @@ class Flat:
     in the order of `inputs.names` and gives a tuple of those in the model's outputs.
     """
 
-    def __init__(self, model: nn.Module, inputs: Structure) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: Structure, values: tuple[type, ...] = VALUES
+    ) -> None:
+        """`values` are the types of what `module` gives; all else in the outputs is constant."""
         check_sized(model)
+        self._values = values
         self.inputs = Inputs(model, inputs)
         self.gave: Structure = None
         """The structure of the outputs at the last call, with holes for its tensors."""
-        self._sample = inputs
+        self.sample = inputs
         self._hooked = bool(model._forward_hooks or model._forward_pre_hooks)
-        self._body = _sharing(model)
+        self.body = _sharing(model)
         self.module = _sharing(model)
         self.module.__dict__.update(
             forward=self._forward(), _forward_hooks={}, _forward_pre_hooks={}
@@ -129,7 +134,7 @@ class Flat:
 
         made = Tracer()
         graph = made.trace(self.module)
-        return self.structured(fx.GraphModule(made.root, graph, type(self._body).__name__))
+        return self.structured(fx.GraphModule(made.root, graph, type(self.body).__name__))
 
     def structured(self, traced: fx.GraphModule) -> fx.GraphModule:
         """A program of the flat module, made to take and give what the model does."""
@@ -137,10 +142,10 @@ class Flat:
         return traced
 
     def _forward(self) -> Callable[..., Any]:
-        body = self._body.__call__ if self._hooked else self._body.forward
+        body = self.body.__call__ if self._hooked else self.body.forward
 
         def forward(*values: Any) -> tuple[Any, ...]:
-            left, bound = iter(values), self.inputs.bound(self._sample)
+            left, bound = iter(values), self.inputs.bound(self.sample)
             filled = replaced(
                 lambda leaf: next(left) if isinstance(leaf, Tensor) else leaf,
                 dict(bound.arguments),
@@ -150,8 +155,10 @@ class Flat:
             found = [leaf for _, leaf in leaves(outputs)]
             for leaf in found:
                 check_given(leaf)
-            self.gave = replaced(lambda leaf: Hole if isinstance(leaf, _VALUES) else leaf, outputs)
-            return tuple(leaf for leaf in found if isinstance(leaf, _VALUES))
+            self.gave = replaced(
+                lambda leaf: Hole if isinstance(leaf, self._values) else leaf, outputs
+            )
+            return tuple(leaf for leaf in found if isinstance(leaf, self._values))
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [inspect.Parameter(name, kind) for name in self.inputs.names]
@@ -203,7 +210,7 @@ def check_given(leaf: Any) -> None:
     Raises:
         GraphError: with its type.
     """
-    if not isinstance(leaf, (*_VALUES, *CONSTANTS)):
+    if not isinstance(leaf, (*VALUES, *CONSTANTS)):
         raise GraphError(
             "expected a model that gives tensors, or tuples, lists, dicts or dataclasses of them, "
             f"got a {type(leaf).__name__} in its outputs; give its tensors instead"
@@ -211,23 +218,22 @@ def check_given(leaf: Any) -> None:
 
 
 def described(value: Structure) -> str:
-    """Inputs for people: `x (2, 3, 5, 5)`, `a tuple of 2: 0 (2, 3), 1 (2, 7) int64`."""
-    parts = []
-    for path, leaf in leaves(value):
-        if isinstance(leaf, Tensor):
-            kind = str(leaf.dtype).removeprefix("torch.")
-            said = f"{tuple(leaf.shape)}" + ("" if kind == "float32" else f" {kind}")
-            parts.append(f"{path} {said}".strip())
-        elif leaf is not None:
-            parts.append(f"{path} a {type(leaf).__name__}".strip())
+    """A value for people: `a tensor (2, 3)`, `a tuple of 0 (2, 3), 1 (2, 7) int64`."""
+    if isinstance(value, str) or not isinstance(value, Tensor | tuple | list | Mapping):
+        return "None" if value is None else f"a {type(value).__name__}"
+    parts = [f"{path} {_told(leaf)}".strip() for path, leaf in leaves(value) if leaf is not None]
     told = ", ".join(parts[:6]) + (", ..." if len(parts) > 6 else "")
     if isinstance(value, Tensor):
         return f"a tensor {told}"
-    return (
-        f"a {type(value).__name__} of {told or 'nothing'}"
-        if parts
-        else (f"an empty {type(value).__name__}" if value is not None else "None")
-    )
+    kind = type(value).__name__
+    return f"a {kind} of {told}" if parts else f"an empty {kind}"
+
+
+def _told(leaf: Any) -> str:
+    if not isinstance(leaf, Tensor):
+        return f"a {type(leaf).__name__}"
+    kind = str(leaf.dtype).removeprefix("torch.")
+    return f"{tuple(leaf.shape)}" + ("" if kind == "float32" else f" {kind}")
 
 
 def _sharing(model: nn.Module) -> nn.Module:

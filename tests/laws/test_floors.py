@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[2] / "easearch"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
-        *("checks", "conflicts", "deepening", "errors", "factories", "graph", "moves", "roles"),
-        *("shapes", "structures", "table", "untrusted"),
+        *("checks", "conflicts", "deepening", "errors", "factories", "files", "graph"),
+        *("moves", "roles", "shapes", "structures", "table", "untrusted"),
     },
     {"tracing"},
     {"growth", "budget", "selection"},
