@@ -137,7 +137,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "not finite": ({"calibration": [pictures(2) / 0]}, "expected finite numbers"),
     "unknown precision": ({"precision": "int88"}, "did you mean 'int8'"),
-    "two samples": ({"sample": (pictures(1), pictures(1))}, "expected inputs as"),
+    "two samples": (
+        {"sample": (pictures(1), pictures(1)), "precision": "fp32"},
+        "expected inputs as",
+    ),
     "too coarse": ({"calibration": [pictures(8)], "tolerance": 1e-9}, "within 1e-09"),
 }
 
