@@ -6,6 +6,7 @@ a file says is checked before memory is taken for it: a file may come from a str
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
