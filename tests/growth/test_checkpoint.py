@@ -246,7 +246,7 @@ def test_an_absurd_input_is_refused(tmp_path: Path) -> None:
         ('{"format": 1, "factory": 3, "input": [1]}', "factory: expected text, got '3'"),
         ('{"format": 1, "factory": "", "input": [1.5]}', "input: expected a whole number"),
         ('{"format": 1, "factory": "", "input": [true]}', "input: expected a whole number"),
-        ('{"format": 1, "factory": "", "input": [NaN]}', "input: expected a whole number"),
+        ('{"format": 1, "factory": "", "input": [NaN]}', "expected finite numbers"),
         ('{"format": 1, "factory": "", "input": [1], "widths": []}', "widths: expected names"),
         ('{"format": 1, "factory": "", "input": [1], "widths": {"a": "2"}}', "widths: expected a"),
         ('{"format": 1, "factory": "", "input": [1], "arguments": 1}', "arguments: expected names"),
