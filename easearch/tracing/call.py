@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,26 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How the parameters of a computed tensor lie along one of its axes."""
+
+    axes: Mapping[str, int | None]
+    """Path -> the parameter's axis; None where it has the same numbers for all channels."""
+    forms: tuple[Value, ...] = ()
+    """Values that must keep as many channels as the axis has, since their sizes are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Computed:
+    """A tensor that is computed from parameters and buffers alone, as an argument of a call."""
+
+    shape: tuple[int, ...]
+    parameters: tuple[Parameter, ...]
+    along: Callable[[int | None], Alignment | None]
+    """Of an axis (None: of none) how the parameters lie along it; None where nobody can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Derived:
     """A number that the program works out from the sizes of its values."""
 
@@ -48,7 +68,8 @@ class Call:
     """One call in the traced program, as a kind sees it.
 
     Among `args` and `kwargs` stand, at any depth, a `Value` for a tensor, a `Parameter`, a
-    `Derived` for a computed number, and constants as they are. Of a call that gives several
+    `Computed` for what is made of parameters alone (for kinds that take it), a `Derived` for a
+    computed number, and constants as they are. Of a call that gives several
     tensors, each is a call by itself: `piece` is its number, nested ones counted through, and
     `first` says whether it is the first that is used.
     """
@@ -82,6 +103,16 @@ class Call:
         """Whether the model's own parameters go in."""
         own = self.module is not None and any(True for _ in self.module.parameters())
         return own or any(parameter.trained for parameter in self.parameters)
+
+    @property
+    def computed(self) -> tuple[Computed, ...]:
+        """What goes in that is computed from parameters and buffers alone."""
+        return tuple(found(Computed, (self.args, dict(self.kwargs))))
+
+    @property
+    def behind(self) -> tuple[Parameter, ...]:
+        """The parameters and buffers that go in, as they are or in what is computed from them."""
+        return (*self.parameters, *(one for made in self.computed for one in made.parameters))
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """An argument by name, or by its place (that of a function or method on a tensor: 0)."""

@@ -46,6 +46,8 @@ class Op:
     integers: tuple[tuple[int, ...], ...] = ()
     """Lists of whole numbers that are inputs: the shape of a Reshape."""
     attributes: tuple[tuple[str, Any], ...] = ()
+    outputs: int = 1
+    """How many it gives; whoever comes later takes the first."""
 
 
 class Kind(ABC):
@@ -72,6 +74,8 @@ class Kind(ABC):
     """Whether numbers derived from sizes may be arguments: elsewhere they would change the function
     as widths change.
     """
+    takes_computed: ClassVar[bool] = False
+    """Whether tensors computed from parameters may be arguments: elsewhere they are constants."""
 
     def accepts(self, call: Call) -> bool:
         """Whether this very call is of the kind (its module's type, function or method already

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from easearch.tracing.call import Call, Derived, Parameter, Value
+from easearch.tracing.call import Call, Computed, Derived, Parameter, Value
 from easearch.tracing.program import caller, canonical, picked
 
 RESULTS = {"values": 0, "indices": 1}
@@ -21,6 +21,8 @@ class Calls:
         self._model, self._names, self.seen = model, names, seen
         self.values: dict[fx.Node, Value] = {}
         """The tensors between layers, as far as the walk has come."""
+        self.computed: dict[fx.Node, Computed] = {}
+        """Tensors that are made of parameters alone and are no layers so far."""
         self.paths = canonical(model)
         self._first: dict[fx.Node, fx.Node] = {}
         """A node that gives several tensors -> the first of these that was asked for."""
@@ -63,6 +65,14 @@ class Calls:
         called = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         return f"'{self._names[node]}' ({called})"
 
+    def parameter(self, node: fx.Node) -> Parameter | None:
+        """The parameter or buffer that a node stands for, if it does."""
+        path = self.paths.get(str(node.target)) if node.op == "get_attr" else None
+        if path is None:
+            return None
+        shape = tuple(self.seen[node].shape)
+        return Parameter(path=path, shape=shape, trained=path in self._trained)
+
     def _call(self, node: fx.Node, gives: Any, piece: int | None, first: bool = True) -> Call:
         module = self._model.get_submodule(str(node.target)) if node.op == "call_module" else None
         inside = caller(node)
@@ -83,10 +93,12 @@ class Calls:
     def _operand(self, node: fx.Node) -> Any:
         if node in self.values:
             return self.values[node]
+        if node in self.computed:
+            return self.computed[node]
+        parameter = self.parameter(node)
+        if parameter is not None:
+            return parameter
         seen = self.seen[node]
-        if node.op == "get_attr" and str(node.target) in self.paths:
-            path = self.paths[str(node.target)]
-            return Parameter(path=path, shape=tuple(seen.shape), trained=path in self._trained)
         if several(seen):  # whoever takes them all takes what went in
             return self._call(node, None, None).args
         if isinstance(seen, Tensor):

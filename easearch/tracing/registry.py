@@ -28,6 +28,11 @@ def kind_of(call: Call) -> Kind | None:
             fits = type(call.module) in kind.modules
         else:
             fits = call.target in (kind.methods if isinstance(call.target, str) else kind.functions)
-        if fits and kind.accepts(call):
+        if fits and (kind.takes_computed or not call.computed) and kind.accepts(call):
             return kind
     return None
+
+
+def takes_computed(call: Call) -> bool:
+    """Whether a kind follows what is computed from parameters into values of the network."""
+    return call.module is None and bool(call.values) and kind_of(call) is not None

@@ -19,6 +19,7 @@ from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
 from easearch.structures import Structure
 from easearch.tracing.call import Call, Derived, Value, found
+from easearch.tracing.computed import chain_of
 from easearch.tracing.flat import Flat, described
 from easearch.tracing.grouping import grouped
 from easearch.tracing.in_place import asks_for_form
@@ -34,7 +35,7 @@ from easearch.tracing.program import (
     training,
 )
 from easearch.tracing.recording import imagined, of_two, recorded
-from easearch.tracing.registry import KINDS, kind_of
+from easearch.tracing.registry import KINDS, kind_of, takes_computed
 from easearch.tracing.sharing import tie_shared
 from easearch.tracing.through import Through, axis_of
 from easearch.tracing.trainable import untrained
@@ -126,7 +127,7 @@ class _Walk:
         """Path of a tensor -> why the layers that hold it cannot change."""
         self._constants = {""}
         """What was made without the inputs; "" stands for the model's own tensors."""
-        self._names, self._used = names, used
+        self._names, self._model, self._used = names, model, used
         self._calls = Calls(model, names, seen)
         self._numbers = {path: (t.numel(), True) for path, t in model.named_parameters()}
         self._numbers |= {path: (t.numel(), False) for path, t in model.named_buffers()}
@@ -137,16 +138,41 @@ class _Walk:
         if node.op == "placeholder":
             self._input(node, seen)
         elif node.op == "output":
+            self._settle(node)
             for value in self._calls.operands(node):
                 self.layouts.freeze(value.layout, "its channels are the network's output")
         elif node.op == "get_attr" or several(seen):
             return
         elif isinstance(seen, Tensor) and (node.users or self._calls.call(node).holds):
-            self._layer(node)
+            if not self._computes(node):
+                self._layer(node)
         elif node.users and not asks_for_form(node):
             self._freeze(node)
 
+    def _computes(self, node: fx.Node) -> bool:
+        """Whether a node is made of parameters alone: it is then a part of whoever takes it, as
+        long as all can.
+        """
+        chain = chain_of(node, self._model, self._calls, self._depending)
+        if chain is not None:
+            self._calls.computed[node] = chain.computed()
+        return chain is not None
+
+    def _depending(self, node: fx.Node) -> Value | None:
+        """What a node gives, where it depends on the network's inputs."""
+        value = self._calls.values.get(node)
+        return None if value is None or value.source in self._constants else value
+
+    def _settle(self, node: fx.Node) -> None:
+        """Make what goes in, and was computed from parameters, layers of their own."""
+        source, _ = self._calls.source(node)
+        for one in source.all_input_nodes:
+            if self._calls.computed.pop(one, None) is not None:
+                self._settle(one)
+                self._layer(one)
+
     def _freeze(self, node: fx.Node) -> None:
+        self._settle(node)
         for value in self._calls.operands(node):
             self.layouts.freeze(value.layout, f"it is used by {self._calls.describe(node)}")
 
@@ -164,6 +190,9 @@ class _Walk:
     def _layer(self, node: fx.Node) -> None:
         """A layer: by its kind, or opaque."""
         call = self._calls.call(node)
+        if call.computed and not takes_computed(call):
+            self._settle(node)
+            call = self._calls.call(node)
         kind, held = self._kind(call)
         try:
             if kind is None:
@@ -211,7 +240,7 @@ class _Walk:
 
     def _everything(self, call: Call) -> tuple[Held, ...]:
         """All tensors of a call that no kind knows: no channel stands along any of their axes."""
-        paths = [parameter.path for parameter in call.parameters]
+        paths = [parameter.path for parameter in call.behind]
         if call.module is not None:
             within = (*call.module.named_parameters(), *call.module.named_buffers())
             paths += [self._calls.paths[f"{call.path}.{name}"] for name, _ in within]
@@ -235,7 +264,7 @@ class _Walk:
         )
 
     def _block(self, call: Call, reason: str) -> None:
-        for parameter in call.parameters:
+        for parameter in call.behind:
             self.blocked.setdefault(parameter.path, reason)
 
     def _add(

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from spelled import LINES, MAPS, VOLUMES, plain, weighted
-from spellings import LAYERS
+from spellings import LAYERS, PADDED
 from torch import nn
 
 VECTORS = (2, 6)
@@ -27,7 +28,7 @@ def _first(x: torch.Tensor) -> torch.Tensor:
 
 
 EXAMPLES: defaultdict[str, list[Case]] = defaultdict(list)
-for _case, (_size, _spelled) in LAYERS.items():
+for _case, (_size, _spelled) in (LAYERS | PADDED).items():
     EXAMPLES[_case.split(":")[0].split()[0]].append((_spelled[0], _size))
 EXAMPLES.update(
     {
@@ -36,10 +37,12 @@ EXAMPLES.update(
             (partial(nn.Conv2d, 6, 5, 3, padding=2, dilation=2, bias=False), MAPS),
             (partial(nn.Conv1d, 6, 5, 3, padding=1), LINES),
             (partial(nn.Conv3d, 6, 5, 2), VOLUMES),
+            *EXAMPLES["conv"],
         ],
         "depthwise": [
             (partial(nn.Conv2d, 6, 6, 3, 2, 1, groups=6), MAPS),
             (partial(nn.Conv1d, 6, 6, 3, groups=6, bias=False), LINES),
+            *EXAMPLES["depthwise"],
         ],
         "grouped": [
             (partial(nn.Conv2d, 6, 9, 3, 2, 1, groups=3), MAPS),
@@ -80,6 +83,12 @@ EXAMPLES.update(
             (plain(lambda x: operator.iadd(x.relu(), x)), MAPS),
         ],
         "mul": [(plain(lambda x: x * x.sigmoid()), MAPS)],
+        "combine": [
+            *EXAMPLES["combine"],
+            (plain(lambda x: torch.where(x > 0, x, 0.1 * x)), MAPS),
+            (plain(lambda x: x.masked_fill(x < 0, 0.5)), LINES),
+        ],
+        "positions": [*EXAMPLES["positions"], (plain(lambda x: F.normalize(x, dim=2)), LINES)],
         "concat": [(plain(lambda x: torch.cat([x, x.relu()], 1)), MAPS)],
         "stack": [(plain(lambda x: torch.stack([x, x.relu()], 2)), MAPS)],
         "split": [(plain(lambda x: x.chunk(2, 1)[1]), MAPS)],

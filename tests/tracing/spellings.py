@@ -284,5 +284,99 @@ def _rest() -> dict[str, tuple[tuple[int, ...], list[Spelling]]]:
     }
 
 
-LAYERS = {**activations(), **_norms(), **_pools(), **_positions(), **_rest()}
+def _several() -> dict[str, tuple[tuple[int, ...], list[Spelling]]]:
+    return {
+        "combine: largest": (
+            MAPS,
+            [
+                *(plain(lambda x: torch.maximum(x, x)), plain(lambda x: torch.max(x, x))),
+                plain(lambda x: x.maximum(x)),
+            ],
+        ),
+        "combine: smallest": (
+            LINES,
+            [plain(lambda x: torch.minimum(x, x)), plain(lambda x: x.min(x))],
+        ),
+        "combine: between": (
+            MAPS,
+            [
+                *(plain(lambda x: torch.lerp(x, x, 0.25)), plain(lambda x: x.lerp(x, 0.25))),
+                plain(lambda x: x.lerp(end=x, weight=0.25)),
+            ],
+        ),
+        "combine: product added": (
+            MAPS,
+            [plain(lambda x: torch.addcmul(x, x, x)), plain(lambda x: x.addcmul(x, x))],
+        ),
+        "combine: bounds": (
+            MAPS,
+            [plain(lambda x: torch.clamp(x, x, x)), plain(lambda x: x.clamp(min=x, max=x))],
+        ),
+        "combine: comparison": (
+            LINES,
+            [
+                *(plain(lambda x: (x > 0.5).float()), plain(lambda x: x.gt(0.5).float())),
+                plain(lambda x: torch.gt(x, 0.5).float()),
+            ],
+        ),
+        "combine: sign": (LINES, [plain(torch.sign), plain(lambda x: x.sign())]),
+        "expand_as": (MAPS, [plain(lambda x: x.expand_as(x))]),
+        "view_as": (MAPS, [plain(lambda x: x.view_as(x)), plain(lambda x: x.view_as(other=x))]),
+        "positions: roll": (
+            MAPS,
+            [
+                plain(lambda x: x.roll((1, -2), (3, 2))),
+                plain(lambda x: torch.roll(x, shifts=(1, -2), dims=(-1, 2))),
+            ],
+        ),
+        "positions: flip": (
+            MAPS,
+            [
+                *(plain(lambda x: x.flip(2, 3)), plain(lambda x: x.flip([2, 3]))),
+                plain(lambda x: torch.flip(x, (2, -1))),
+            ],
+        ),
+        "positions: cumsum": (
+            LINES,
+            [plain(lambda x: x.cumsum(2)), plain(lambda x: torch.cumsum(x, dim=-1))],
+        ),
+        "positions: sort": (
+            LINES,
+            [plain(lambda x: x.sort(2)[0]), plain(lambda x: torch.sort(x, dim=-1)[0])],
+        ),
+        "positions: topk": (
+            MAPS,
+            [plain(lambda x: x.topk(3, 2)[0]), plain(lambda x: torch.topk(x, 3, dim=2).values)],
+        ),
+        "sample": (
+            MAPS,
+            [
+                plain(
+                    lambda x: F.grid_sample(
+                        x, torch.zeros(x.shape[0], 4, 3, 2, dtype=x.dtype), align_corners=False
+                    )
+                )
+            ],
+        ),
+        "fill": (LINES, [plain(lambda x: torch.zeros_like(x))]),
+    }
+
+
+LAYERS = {**activations(), **_norms(), **_pools(), **_positions(), **_rest(), **_several()}
 """What is written -> the input's size, and the ways to write it."""
+
+PADDED: dict[str, tuple[tuple[int, ...], list[Spelling]]] = {
+    "conv: reflected": (
+        MAPS,
+        [partial(nn.Conv2d, 6, 5, (3, 2), padding=(1, 2), padding_mode="reflect")],
+    ),
+    "conv: around": (
+        VOLUMES,
+        [partial(nn.Conv3d, 6, 5, 3, padding=1, padding_mode="circular")],
+    ),
+    "depthwise: repeated": (
+        LINES,
+        [partial(nn.Conv1d, 6, 6, 3, padding=1, groups=6, padding_mode="replicate")],
+    ),
+}
+"""What torch.export takes in two."""

@@ -59,6 +59,10 @@ FREE: dict[str, tuple[Middle, Callable[[], nn.Module] | None]] = {
         lambda _, x: F.interpolate(x, size=x.shape[2:], mode="bilinear", align_corners=True),
         None,
     ),
+    "a bound that is a tensor": (
+        lambda _, x: torch.clamp(x, max=x.mean((2, 3), keepdim=True)),
+        None,
+    ),
     "padding": (lambda _, x: F.pad(x, (1, 0, 2, 1)), None),
     "softmax of positions": (lambda _, x: x.softmax(-1), None),
     "dropout": (call, nn.Dropout2d),
@@ -117,11 +121,6 @@ REFUSED: dict[str, tuple[Middle, Callable[[], nn.Module] | None, str]] = {
         lambda _, x: F.scaled_dot_product_attention(x, x, x),
         None,
         "attention heads keep their width",
-    ),
-    "a bound that is a tensor": (
-        lambda _, x: torch.clamp(x, max=x.mean((2, 3), keepdim=True)),
-        None,
-        "cannot follow",
     ),
     "places of maxima": (lambda _, x: x.max(2)[1].double()[:, :, None], None, "gives positions"),
     "whole numbers": (lambda _, x: x.to(torch.int64).double(), None, "cannot follow"),

@@ -78,7 +78,7 @@ def test_what_follows_keeps_channels_apart(kind: str, number: int) -> None:
         with torch.no_grad():
             changed = (model(moved) - model(x)).abs().transpose(0, layer.out_axis).flatten(1)
         columns = set((changed.amax(1) > 0).nonzero().flatten().tolist())
-        assert columns
+        assert columns or layer.kind == "fill"
         assert columns <= set(range(unit * out.taps, (unit + 1) * out.taps))
 
 

@@ -190,7 +190,7 @@ class _Build:
                 helper.make_node(
                     op.type,
                     sources + self._constants(made[-1], op),
-                    [made[-1]],
+                    [made[-1], *(f"{made[-1]}.{more}" for more in range(1, op.outputs))],
                     name=made[-1],
                     **{key: _plain(value) for key, value in op.attributes},
                 )

@@ -173,6 +173,8 @@ def _map(unit: Unit, layer: Layer) -> Map | None:
     options, shape = dict(layer.options), unit.graph.shape(layer.name)
     if layer.kind == "linear":
         return Matrix()
+    if "around" in options:  # it is not padded with zeros
+        return None
     each: int = options["each"] if "each" in options else shape.in_channels
     return convolution(options, shape.in_channels // each)
 

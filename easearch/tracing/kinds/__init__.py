@@ -3,6 +3,7 @@
 from easearch.tracing.kinds.activation import Activation
 from easearch.tracing.kinds.add import Add, Mul
 from easearch.tracing.kinds.attention import DotProductAttention, MultiheadAttention
+from easearch.tracing.kinds.combine import Combine
 from easearch.tracing.kinds.concat import Concat, Stack
 from easearch.tracing.kinds.constant import Constant
 from easearch.tracing.kinds.conv import Conv
@@ -13,11 +14,13 @@ from easearch.tracing.kinds.grouped import Grouped
 from easearch.tracing.kinds.identity import Identity
 from easearch.tracing.kinds.instance_norm import InstanceNorm
 from easearch.tracing.kinds.layer_norm import LayerNorm, RMSNorm
+from easearch.tracing.kinds.like import ExpandAs, Fill, ViewAs
 from easearch.tracing.kinds.linear import Linear, Matmul
 from easearch.tracing.kinds.norm import BatchNorm
 from easearch.tracing.kinds.padding import Pad
 from easearch.tracing.kinds.permute import Permute
 from easearch.tracing.kinds.pooling import AdaptivePool, GlobalPool, Pool
+from easearch.tracing.kinds.positions import Positions, Sample
 from easearch.tracing.kinds.prelu import PReLU
 from easearch.tracing.kinds.product import Product
 from easearch.tracing.kinds.recurrent import Recurrent
@@ -61,11 +64,17 @@ for _kind in (
     Product(),
     Add(),
     Mul(),
+    Combine(),
+    ExpandAs(),
     Concat(),
     Stack(),
     Split(),
     Flatten(),
     Reshape(),
+    ViewAs(),
+    Positions(),
+    Sample(),
+    Fill(),
     Permute(),
     ChannelShuffle(),
     PixelShuffle(),

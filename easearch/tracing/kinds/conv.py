@@ -23,21 +23,23 @@ FUNCTIONS: dict[Any, tuple[str, ...]] = dict.fromkeys(
     ),
     ARGUMENTS,
 )
+AROUND = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What lies around a map, in torch's word and in ONNX's."""
 MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def settings(call: Call, given: dict[str, Any]) -> dict[str, Any] | None:
     """Weight's shape, stride, padding, dilation and groups of a convolution; `given` are a
-    function's arguments. None where the weight is no parameter or inputs are not zero-padded maps.
+    function's arguments. None where the weight is no parameter or inputs are no maps.
     """
-    conv = call.module
+    conv, around = call.module, "zeros"
     if conv is not None:
         assert isinstance(conv, nn.Conv1d | nn.Conv2d | nn.Conv3d)
         given = {name: getattr(conv, name) for name in ARGUMENTS[3:]}
         shape = tuple(conv.weight.shape)
         bias = conv.bias is not None
-        if conv.padding_mode != "zeros" and any(conv._reversed_padding_repeated_twice):
-            return None
+        if any(conv._reversed_padding_repeated_twice):
+            around = conv.padding_mode
     else:
         if not isinstance(given.get("weight"), Parameter):
             return None
@@ -53,6 +55,7 @@ def settings(call: Call, given: dict[str, Any]) -> dict[str, Any] | None:
         "padding": given.get("padding", 0),
         "dilation": spread(given.get("dilation", 1), dims),
         "groups": given.get("groups", 1),
+        "around": around,
     }
 
 
@@ -70,24 +73,33 @@ def conv_options(found: dict[str, Any]) -> dict[str, Any]:
         pads = (*(r // 2 for r in reach), *(r - r // 2 for r in reach))
     else:
         pads = spread(0 if found["padding"] == "valid" else found["padding"], len(kernel)) * 2
-    return {
+    options = {
         "kernel": tuple(kernel),
         "stride": found["stride"],
         "pads": tuple(pads),
         "dilation": dilation,
         "bias": found["bias"],
     }
+    return options if found["around"] == "zeros" else {**options, "around": found["around"]}
 
 
-def conv_op(shape: Shape, groups: int) -> Op:
-    """A convolution with bias (a norm behind it is folded into both), as an ONNX operator."""
-    return Op(
-        type="Conv",
-        weights=(
-            (shape.out_channels, shape.in_channels // groups, *shape["kernel"]),
-            (shape.out_channels,),
-        ),
-        attributes=window(shape, groups),
+def conv_ops(shape: Shape, groups: int) -> tuple[Op, ...]:
+    """A convolution with bias (a norm behind it is folded into both), as ONNX operators: what is
+    not padded with zeros is padded first.
+    """
+    weights = (
+        (shape.out_channels, shape.in_channels // groups, *shape["kernel"]),
+        (shape.out_channels,),
+    )
+    around = dict(shape.options).get("around", "zeros")
+    if around == "zeros":
+        return (Op(type="Conv", weights=weights, attributes=window(shape, groups)),)
+    pads, axes = shape["pads"], len(shape["stride"])
+    whole = (0, 0, *pads[:axes], 0, 0, *pads[axes:])
+    attributes = {**dict(window(shape, groups)), "pads": (0,) * len(pads)}
+    return (
+        Op(type="Pad", integers=(whole,), attributes=(("mode", AROUND[around]),)),
+        Op(type="Conv", inputs=("0",), weights=weights, attributes=tuple(attributes.items())),
     )
 
 
@@ -139,5 +151,5 @@ class Conv(Kind):
         return int(weights + (shape.out_channels if shape["bias"] else 0))
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:
-        """One Conv."""
-        return (conv_op(shape, groups=1),)
+        """One Conv, or two operators where it is not padded with zeros."""
+        return conv_ops(shape, groups=1)

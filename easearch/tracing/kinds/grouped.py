@@ -10,7 +10,7 @@ from torch import nn
 from easearch.graph import Layout, Segment, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Op, Role
-from easearch.tracing.kinds.conv import Conv, conv_op, settings
+from easearch.tracing.kinds.conv import Conv, conv_ops, settings
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through
 
@@ -74,4 +74,4 @@ class Grouped(Conv):
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:
         """One grouped Conv."""
-        return (conv_op(shape, groups=shape.in_channels // shape["each"]),)
+        return conv_ops(shape, groups=shape.in_channels // shape["each"])

@@ -62,6 +62,8 @@ class Reduce(Kind):
         """One tensor (`torch.max(a, b)` of two is something else); a norm only of squares."""
         given = self._given(call)
         square = given.get("ord", 2) in (2, "fro", None)
+        if call.parameters:
+            return False
         return len(call.values) == 1 and isinstance(given.get("input"), Value) and square
 
     def through(self, call: Call, layouts: Layouts) -> Through:

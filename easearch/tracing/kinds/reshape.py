@@ -73,6 +73,13 @@ class Reshape(Kind):
         """Nothing: the sizes say it."""
         return {}
 
+    def resize(self, module: nn.Module, in_channels: int, out_channels: int) -> None:
+        """Record how many maps are made out of a vector."""
+        if isinstance(module, nn.Unflatten):
+            size = tuple(module.unflattened_size)
+            if len(size) > 2 and isinstance(size[0], int) and size[0] != -1:
+                module.unflattened_size = (out_channels, *size[1:])
+
     def ops(self, shape: Shape) -> tuple[Op, ...]:
         """One Reshape."""
         return (Op(type="Reshape", integers=(shape.out_shape,)),)
@@ -120,18 +127,39 @@ def _reshaped(
             raise Apart(f"it repeats its channels for {before} positions")
         each = tuple(Segment(s.group, s.taps * after) for s in value.layout)
         return block.outs[0], each * before
-    if block.ins != [axis]:
-        raise Apart("it cuts channels and positions at once")
-    inner = math.prod(sizes[1:])
     settled = layouts.settled(value.layout)
+    if block.ins != [axis]:
+        return block.outs[0], _regrouped(value, axis, block, sizes, settled)
+    inner = math.prod(sizes[1:])
     if all(s.taps % inner == 0 for s in settled):
         return block.outs[0], tuple(Segment(s.group, s.taps // inner) for s in settled)
-    if len(sizes) > 2:
-        raise Apart("it cuts its channels into parts of parts")
+    if len(sizes) > 2:  # maps out of a vector: a channel owns a block of columns
+        blocks = layouts.blocks(settled, inner)
+        return block.outs[0], tuple(Segment(s.group, s.taps // inner) for s in blocks)
     parts = layouts.cut(settled, [inner] * sizes[0])
     for part in parts[1:]:
         layouts.tie(parts[0], part)
     return block.outs[1], parts[0]
+
+
+def _regrouped(
+    value: Value, axis: int, block: _Block, sizes: Sequence[int], settled: Layout
+) -> Layout:
+    """Channels first, cut with their positions: every one gives several neighbouring columns, or
+    several neighbouring columns of one are put together.
+
+    Raises:
+        Apart: positions come first, or a cut goes through a channel.
+    """
+    width, made = value.shape[axis], sizes[0]
+    if block.ins[0] != axis or (made % width and width % made):
+        raise Apart("it cuts channels and positions at once")
+    if made >= width:
+        return tuple(Segment(s.group, s.taps * (made // width)) for s in settled)
+    many = width // made
+    if any(s.taps % many for s in settled):
+        raise Apart("it puts several channels together with their positions")
+    return tuple(Segment(s.group, s.taps // many) for s in settled)
 
 
 def _block_of(ins: Sequence[int], outs: Sequence[int], axis: int) -> _Block:
@@ -162,6 +190,8 @@ def _named(call: Call, axis: int) -> int | None:
     start = 0
     if isinstance(call.module, nn.Unflatten):
         given, start = tuple(call.module.unflattened_size), int(call.module.dim)
+        if axis == start % len(call.out_shape) and len(given) > 2:
+            return None  # the module's own record, which is kept up
     elif call.module is None:
         name = call.target if isinstance(call.target, str) else call.target.__name__
         if "unflatten" in name:

@@ -17,6 +17,7 @@ from easearch.tracing.through import Through, axis_of
 ATEN = torch.ops.aten
 INDEX = ("input", "index")
 ALONG = ("input", "dim", "index")
+NARROW = ("input", "dim", "start", "length")
 
 
 class Select(Kind):
@@ -32,11 +33,13 @@ class Select(Kind):
         **dict.fromkeys((ATEN.select.int, ATEN.index_select.default, ATEN.gather.default), ALONG),
         torch.take_along_dim: ("input", "index", "dim"),
         ATEN.slice.Tensor: ("input", "dim", "start", "end", "step"),
+        **dict.fromkeys((torch.narrow, ATEN.narrow.default), NARROW),
         **dict.fromkeys((torch.unbind, ATEN.unbind.int), ("input", "dim")),
     }
     methods: ClassVar = {
         **dict.fromkeys(("select", "index_select", "gather"), ALONG),
         "unbind": ("input", "dim"),
+        "narrow": NARROW,
     }
     takes_sizes = True
 
