@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from easearch.checks.batches import told
+from easearch.checks.wrappers import check_unwrapped
 from easearch.conflicts import check_channels
 from easearch.deepening import NewLayer
 from easearch.errors import EasearchError, GraphError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Move, NewNeuron, Plan, Remove, Split
+from easearch.reparametrized import plain
 
 MOVES = (Split, NewNeuron, Remove, NewLayer)
 
@@ -31,6 +33,7 @@ def check_model(model: Any, *, values: bool = True, kind: type[EasearchError] = 
             f"expected a model, an nn.Module, got {told(model)}; "
             + ("make one of it first" if made else "pass the module itself")
         )
+    check_unwrapped(model, kind=kind)
     if not values:
         return
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
@@ -77,6 +80,7 @@ def check_own(
         raise kind("expected the model and then its graph, got the graph first; swap the two")
     check_model(model, values=values, kind=kind)
     check_graph(graph, kind=kind)
+    model = plain(model)
     tensors = {
         **dict(model.named_parameters(remove_duplicate=False)),
         **dict(model.named_buffers(remove_duplicate=False)),

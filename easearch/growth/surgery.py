@@ -10,8 +10,9 @@ place of the old ones: none is copied twice, and one that several layers share i
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import torch
@@ -26,6 +27,7 @@ from easearch.growth.deeper import deepen
 from easearch.growth.lineage import Axis, Lineage, axis_of, lineages, memory_format, resizing
 from easearch.growth.twins import twins
 from easearch.moves import Move
+from easearch.reparametrized import computed_weights, loose, plain, restore
 from easearch.tracing import KINDS
 
 
@@ -72,10 +74,12 @@ def perform(
 ) -> nn.Module | tuple[nn.Module, Optimizer]:
     """As `apply`, of arguments that are known to fit; moves may be scaled beyond all numbers."""
     graph.after(moves)
-    changed = lineages(graph, moves, twins(graph, moves, _tensors(model)))
-    grown = _rebuilt(model, graph, changed)
+    base = plain(model)
+    changed = lineages(graph, moves, twins(graph, moves, _tensors(base)))
+    grown = _rebuilt(base, graph, changed)
     widened = graph.with_widths({name: line.width for name, line in changed.items()})
     inserted = deepen(grown.model, widened, moves)
+    grown = _restored(model, base, grown)
     if optimizer is None:
         return grown.model
     return grown.model, carried(optimizer, grown.new, grown.follow, inserted)
@@ -87,7 +91,8 @@ def resize(model: nn.Module, graph: Graph, widths: Mapping[str, int]) -> nn.Modu
     It is the frame into which saved weights are loaded.
     """
     graph.with_widths(widths)
-    return _rebuilt(model, graph, resizing(graph, widths)).model
+    base = plain(model)
+    return _restored(model, base, _rebuilt(base, graph, resizing(graph, widths))).model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +123,18 @@ class Following:
         # Not `contiguous`: with sizes of 1 it takes either order for the other.
         return torch.empty_like(new, memory_format=wanted).copy_(new)
 
+    def fitting(self, old: Tensor, new: Tensor) -> Following | None:
+        """The same along those axes that lead from the old tensor's shape to the new one's."""
+        for rows, columns in itertools.product((self.rows, None), (self.columns, None)):
+            axes = [axis for axis in (rows, columns) if axis is not None]
+            if all(axis.number < old.dim() for axis in axes):
+                shape = list(old.shape)
+                for axis in axes:
+                    shape[axis.number] = len(axis.index)
+                if tuple(shape) == tuple(new.shape):
+                    return replace(self, rows=rows, columns=columns)
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Grown:
@@ -140,9 +157,42 @@ def _rebuilt(model: nn.Module, graph: Graph, changed: Mapping[str, Lineage]) -> 
         if isinstance(old, nn.Parameter):
             grown = nn.Parameter(grown, requires_grad=old.requires_grad)
         new[id(old)], follow[id(old)] = grown, following
+    new |= loose(model)
     wider = copy.deepcopy(model, new)
     _record(wider, graph, changed)
     return _Grown(model=wider, new=new, follow=follow)
+
+
+def _restored(model: nn.Module, base: nn.Module, grown: _Grown) -> _Grown:
+    """With the weights that are computed as they were before the model was made plain."""
+    if base is model:
+        return grown
+    tensors = _tensors(base)
+    follow = {
+        path: grown.follow[id(tensor)]
+        for path, tensor in tensors.items()
+        if id(tensor) in grown.follow
+    }
+
+    def followed(path: str, tensor: Tensor, shared: bool) -> Tensor:
+        return follow[path].grown(tensor, shared=shared) if path in follow else tensor
+
+    sources = restore(model, grown.model, followed)
+    made = {
+        id(source): follow[path]
+        for one in computed_weights(model)
+        for source in one.sources.values()
+        if (path := f"{one.path}.{one.name}".lstrip(".")) in follow
+    }
+    old = {id(tensor): tensor for one in computed_weights(model) for tensor in one.sources.values()}
+    fitting = {
+        number: fit
+        for number, following in made.items()
+        if (fit := following.fitting(old[number], sources[number])) is not None
+    }
+    return _Grown(
+        model=grown.model, new={**grown.new, **sources}, follow={**grown.follow, **fitting}
+    )
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from easearch.checks.batches import told
 from easearch.errors import ScoringError, ScoringWarning, nearest
 from easearch.graph import Graph
 from easearch.moves import Candidate
+from easearch.reparametrized import plain
 from easearch.roles import Batches, Criterion, Loss
 from easearch.scoring.door import check_scoring
 from easearch.scoring.enough import Enough, Images
@@ -112,6 +113,7 @@ def score(
     Raises:
         ScoringError: batches or a loss that nothing can be scored with.
     """
+    model = plain(model)
     if isinstance(criterion, str):
         criterion = _named(criterion, crossfit=crossfit)
     elif isinstance(criterion, type) or not callable(getattr(criterion, "score", None)):

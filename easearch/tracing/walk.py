@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from easearch.checks.objects import check_model
 from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
+from easearch.reparametrized import maker_of, plain
 from easearch.structures import Structure
 from easearch.tracing.call import Call, Derived, Value, found
 from easearch.tracing.computed import chain_of
@@ -58,6 +59,7 @@ def trace(model: nn.Module, sample: Structure) -> Graph:
         GraphError: the model cannot be traced, or does not run on the sample.
     """
     check_model(model, values=False)
+    model = plain(model)
     traced = program(model, sample)
     inputs, seen = _seen(model, traced, sample)
     graph = _walked(model, traced, seen)
@@ -196,7 +198,7 @@ class _Walk:
         kind, held = self._kind(call)
         try:
             if kind is None:
-                raise Apart("easearch cannot follow it")
+                raise Apart(_unfollowed(call))
             through, unknown = kind.through(call, self.layouts), ""
         except Apart as apart:
             reason = f"{self._calls.describe(node)}: {apart}"
@@ -316,6 +318,12 @@ def _known(call: Call) -> Kind | None:
         if not any(found(Derived, (call.args, call.kwargs))):
             raise
         return None
+
+
+def _unfollowed(call: Call) -> str:
+    maker = maker_of(call.module) if call.module is not None else None
+    why = "" if maker is None else f", since {maker} changes what it computes with"
+    return f"easearch cannot follow it{why}"
 
 
 def _rest(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
         *("checks", "conflicts", "deepening", "errors", "factories", "files", "graph"),
-        *("moves", "roles", "shapes", "structures", "table", "untrusted"),
+        *("moves", "reparametrized", "roles", "shapes", "structures", "table", "untrusted"),
     },
     {"tracing"},
     {"growth", "budget", "selection"},

@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[Middle, Callable[[], nn.Module] | None, str]] = {
     "whole numbers": (lambda _, x: x.to(torch.int64).double(), None, "cannot follow"),
     "a power of channels": (lambda _, x: 2**x, None, "cannot follow"),
     "response norm": (call, partial(nn.LocalResponseNorm, 3), "cannot follow"),
-    "channels turned round": (lambda _, x: x.flip(1), None, "cannot follow"),
+    "channels turned round": (lambda _, x: x.flip(1), None, "goes over the channels"),
 }
 
 

@@ -42,8 +42,6 @@ class _Arithmetic(Elementwise):
             found["number"] = True
             if self._neutral(call, function):
                 found["neutral"] = True
-            if self._neutral(call, found["function"]):
-                found["neutral"] = True
         return found
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:

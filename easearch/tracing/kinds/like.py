@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Value
@@ -37,7 +38,7 @@ class ViewAs(Reshape):
     """`x.view_as(y)`: the channels go where those of `y` stand."""
 
     name = "view_as"
-    modules: ClassVar = ()
+    modules: ClassVar[tuple[type[nn.Module], ...]] = ()
     functions: ClassVar = dict.fromkeys((ATEN.view_as.default, ATEN.reshape_as.default), TWO)
     methods: ClassVar = dict.fromkeys(("view_as", "reshape_as"), TWO)
 

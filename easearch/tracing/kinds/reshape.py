@@ -35,7 +35,7 @@ class Reshape(Kind):
 
     name = "reshape"
     role = Role.FOLLOWS
-    modules = (nn.Flatten, nn.Unflatten)
+    modules: ClassVar[tuple[type[nn.Module], ...]] = (nn.Flatten, nn.Unflatten)
     functions: ClassVar = {
         **dict.fromkeys((torch.reshape, ATEN.view.default, ATEN.reshape.default), SIZES),
         ATEN._unsafe_view.default: SIZES,
