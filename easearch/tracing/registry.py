@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from easearch.reparametrized import maker_of
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind
 
@@ -36,3 +37,10 @@ def kind_of(call: Call) -> Kind | None:
 def takes_computed(call: Call) -> bool:
     """Whether a kind follows what is computed from parameters into values of the network."""
     return call.module is None and bool(call.values) and kind_of(call) is not None
+
+
+def unfollowed(call: Call) -> str:
+    """Why no kind takes a call, for people."""
+    maker = maker_of(call.module) if call.module is not None else None
+    why = "" if maker is None else f", since {maker} changes what it computes with"
+    return f"easearch cannot follow it{why}"

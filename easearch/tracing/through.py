@@ -70,3 +70,9 @@ def tied(call: Call, layouts: Layouts) -> Through:
         if value.axis is None and -place <= len(value.shape) and value.shape[place] == width > 1:
             layouts.freeze(main, value.unknown)
     return Through(reads=main, in_axis=out + place, axis=out + place, writes=main)
+
+
+def without(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:
+    """A value's sizes without the batch and, where they are known, the channels."""
+    left_out = (0, axis) if layout else (0,)
+    return tuple(size for place, size in enumerate(shape) if place not in left_out)

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from easearch.checks.objects import check_model
 from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
-from easearch.reparametrized import maker_of, plain
+from easearch.reparametrized import plain
 from easearch.structures import Structure
 from easearch.tracing.call import Call, Derived, Value, found
 from easearch.tracing.computed import chain_of
@@ -36,9 +36,9 @@ from easearch.tracing.program import (
     training,
 )
 from easearch.tracing.recording import imagined, of_two, recorded
-from easearch.tracing.registry import KINDS, kind_of, takes_computed
+from easearch.tracing.registry import KINDS, kind_of, takes_computed, unfollowed
 from easearch.tracing.sharing import tie_shared
-from easearch.tracing.through import Through, axis_of
+from easearch.tracing.through import Through, axis_of, without
 from easearch.tracing.trainable import untrained
 from easearch.tracing.training_only import UNUSED, frozen, held, idle, unmet, used
 
@@ -198,7 +198,7 @@ class _Walk:
         kind, held = self._kind(call)
         try:
             if kind is None:
-                raise Apart(_unfollowed(call))
+                raise Apart(unfollowed(call))
             through, unknown = kind.through(call, self.layouts), ""
         except Apart as apart:
             reason = f"{self._calls.describe(node)}: {apart}"
@@ -293,8 +293,8 @@ class _Walk:
                 inputs=tuple(v.source for v in values if v.source),
                 reads=through.reads,
                 writes=through.writes,
-                in_size=_rest(before, through.in_axis, through.reads),
-                out_size=_rest(value.shape, through.axis, through.writes),
+                in_size=without(before, through.in_axis, through.reads),
+                out_size=without(value.shape, through.axis, through.writes),
                 options=tuple(sorted(options.items())),
                 tensors=tuple(self._counted(one, writes, reads) for one in held),
                 in_axis=through.in_axis,
@@ -318,15 +318,3 @@ def _known(call: Call) -> Kind | None:
         if not any(found(Derived, (call.args, call.kwargs))):
             raise
         return None
-
-
-def _unfollowed(call: Call) -> str:
-    maker = maker_of(call.module) if call.module is not None else None
-    why = "" if maker is None else f", since {maker} changes what it computes with"
-    return f"easearch cannot follow it{why}"
-
-
-def _rest(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:
-    """A value's sizes without the batch and, where they are known, the channels."""
-    left_out = (0, axis) if layout else (0,)
-    return tuple(size for place, size in enumerate(shape) if place not in left_out)
