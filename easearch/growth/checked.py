@@ -7,7 +7,7 @@ by halving, and frozen. The model itself is never run and never changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -36,6 +36,7 @@ CLOSE, EXACT, LOOSE = 1e-5, 1e-8, 1e-3
 """Differences, relative to the largest output: of a network in its own precision, which is then
 believed; in float64; in its own precision where float64 does not run.
 """
+HALF = (torch.float16, torch.bfloat16)
 LARGE = 2**16
 """Numbers of a tensor that is left as it is, unless it is constant: it belongs to no narrow group.
 """
@@ -111,7 +112,7 @@ class _Trial:
     def __init__(self, model: nn.Module, graph: Graph, sample: Structure) -> None:
         self._model, self._graph = model, graph
         self._numbers = {group.name: at for at, group in enumerate(graph.growable)}
-        self._samples = (_varied(of_two(sample)), sample)
+        self._samples = (_single(_varied(of_two(sample))), _single(sample))
         self._inputs = self._samples[0]
 
     def settle(self) -> None:
@@ -137,7 +138,7 @@ class _Trial:
         moves = [move for name in names for move in _moves(name, self._numbers[name])]
         for seed in range(DRAWS):
             try:
-                narrow = resize(self._model, self._graph, widths)
+                narrow = self._copy(widths)
             except Exception as error:
                 raise _Uncopied from error
             _draw(narrow, seed)
@@ -145,6 +146,11 @@ class _Trial:
             if found is not None:
                 return found
         return True
+
+    def _copy(self, widths: Mapping[str, int]) -> nn.Module:
+        """The model at other widths; in float32 if it has less, which rounds what is split."""
+        copy = resize(self._model, self._graph, widths)
+        return copy.float() if any(p.dtype in HALF for p in copy.parameters()) else copy
 
     def _compared(self, narrow: nn.Module, wide: nn.Module) -> bool | None:
         """Whether both give the same in both modes; None where outputs do not depend on inputs."""
@@ -172,7 +178,7 @@ class _Trial:
     @cached_property
     def _trains(self) -> bool:
         """Whether the model runs in training mode at all, at its own widths."""
-        same = resize(self._model, self._graph, {})
+        same = self._copy({})
         return Run(same, same, True).outputs(self._inputs) is not None
 
 
@@ -194,6 +200,11 @@ def _varied(inputs: Structure) -> Structure:
         return drawn if constant else x * (1 + 0.5 * drawn.clamp(-1.5, 1.5))
 
     return mapped(lambda x: one(x.detach()), inputs)
+
+
+def _single(inputs: Structure) -> Structure:
+    """Inputs with no less than float32."""
+    return mapped(lambda x: x.float() if x.dtype in HALF else x, inputs)
 
 
 def _double(x: Tensor) -> Tensor:
