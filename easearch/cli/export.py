@@ -43,12 +43,15 @@ def export(
         from easearch.growth.checkpoint import load, read_architecture
 
         model = load(run, factory=factory)
-        shape = read_size(size) if size else read_architecture(run).input
+        architecture = read_architecture(run)
+        shape = read_size(size) if size else architecture.input
         own = _recipe(run).budget.precision if (run / RECIPE).is_file() else "fp32"
         chosen = precision or own
         target = out or run / ("model.onnx" if chosen == own else f"model-{chosen}.onnx")
         # any numbers but zeros: parity on zeros proves little
         sample = torch.randn(SAMPLES, *shape, generator=torch.Generator().manual_seed(SEED))
+        if architecture.form is not None and not size:
+            sample = architecture.sample()
         calibration = _training_images(run) if chosen == "int8" else None
         told = write(model, sample, target, chosen, calibration=calibration)
     if as_json:
