@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "easearch"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {
-        *("checks", "conflicts", "deepening", "errors", "factories", "files", "graph"),
+        *("checks", "claims", "conflicts", "deepening", "errors", "factories", "files", "graph"),
         *("moves", "reparametrized", "roles", "shapes", "structures", "table", "untrusted"),
     },
     {"tracing"},
@@ -41,9 +41,7 @@ MAY_IMPORT_ASIDE = {
     "cli": {"models", "data"},
 }
 FREE = {"__init__", "__main__"}
-LONGEST = 300
-LONGER = {"budget/devices/runner.py": "a device gets it as one file"}
-"""Files that may be longer, and why."""
+LONGEST = 400
 
 
 def name_of(file: Path) -> str:
@@ -163,4 +161,4 @@ def test_every_module_begins_with_a_sentence(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_file_is_too_long(file: Path) -> None:
     lines = len(file.read_text().splitlines())
-    assert (lines > LONGEST) == (name_of(file) in LONGER), f"{name_of(file)} has {lines} lines"
+    assert lines <= LONGEST, f"{name_of(file)} has {lines} lines"
