@@ -8,14 +8,15 @@ A name stands for a classification network of torchvision's, `timm/NAME` for one
 install timm`; easearch does not depend on it). `--families` prints the names of timm.txt: of every
 file of timm's, the smallest network of at most 15 million parameters.
 
-For each network (in a process of its own, unless it is traced alone), untrained weights with norms and biases drawn at random
-(so that no two channels are alike): seconds to trace (minimum of three), the groups and
-channels that can grow, the share of parameters in layers that a growable group touches, and of the
-other parameters, the reasons. Without `--trace` also: seconds to
-apply a plan that splits every tenth channel of every group and adds a neuron to each, the largest
-difference of the outputs relative to the largest output, on two random images, in evaluation mode
-and float32, and whether tracing the grown model gives the graph that arithmetic promised. Writes
-`NAME.md` and `NAME.json`.
+For each network, with untrained weights and norms and biases drawn at random (so that no two
+channels are alike): seconds to trace (minimum of three), the groups and channels that can grow, the
+share of parameters in layers that a growable group touches, and the reasons for the others.
+
+With `--trace` that is all, in one process, and graphs are not checked by widening. Without it, each
+in a process of its own: seconds to apply a plan that splits every tenth channel of every group and
+adds a neuron to each, the largest difference of the outputs relative to the largest output, on two
+random images, in evaluation mode and float32, and whether tracing the grown model gives the graph
+that arithmetic promised. Writes `NAME.md` and `NAME.json`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--models", nargs="*", default=None)
     parser.add_argument("--list", type=Path, help="a file of names, one a line")
-    parser.add_argument("--trace", action="store_true", help="tracing alone")
+    parser.add_argument("--trace", action="store_true", help="tracing alone, without its check")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--name", default="table", help="name of the tables")
     parser.add_argument("--one", help="one network, printed as JSON")
@@ -123,7 +124,7 @@ def examined(name: str, trace: bool) -> dict[str, Any]:
     torch.manual_seed(0)
     model, size = made(name)
     images = torch.randn(2, *size)
-    graph, traced = timed(lambda: ea.trace(model, images), 1 if trace else 3)
+    graph, traced = timed(lambda: ea.trace(model, images, check=not trace), 1 if trace else 3)
     parameters = {path: tensor.numel() for path, tensor in model.named_parameters()}
     reached = {
         held.path
