@@ -28,9 +28,10 @@ def _quiet() -> Iterator[None]:
 
 
 def test_every_kind_has_an_example() -> None:
-    # A constant has no input, what is unused no work, recurrent layers have several outputs: their
-    # examples are in test_constant.py, test_training_only.py and tests/budget/test_whole.py.
-    assert set(EXAMPLES) >= set(KINDS) - {"constant", "unused", "recurrent"}
+    # A constant has no input, what is unused no work, recurrent layers have several outputs, an
+    # embedding reads whole numbers: their examples are in test_constant.py, test_training_only.py,
+    # tests/budget/test_whole.py and test_embedding.py.
+    assert set(EXAMPLES) >= set(KINDS) - {"constant", "unused", "recurrent", "embedding"}
 
 
 @pytest.mark.parametrize(("kind", "number"), CASES)

@@ -8,6 +8,7 @@ from easearch.tracing.kinds.concat import Concat, Stack
 from easearch.tracing.kinds.constant import Constant
 from easearch.tracing.kinds.conv import Conv
 from easearch.tracing.kinds.depthwise import Depthwise
+from easearch.tracing.kinds.embedding import Embedding
 from easearch.tracing.kinds.glu import GLU
 from easearch.tracing.kinds.group_norm import GroupNorm
 from easearch.tracing.kinds.grouped import Grouped
@@ -61,6 +62,7 @@ for _kind in (
     DotProductAttention(),
     MultiheadAttention(),
     Recurrent(),
+    Embedding(),
     Product(),
     Add(),
     Mul(),
