@@ -363,6 +363,13 @@ def test_a_dump_loads_back_to_an_equal_recipe(
     assert Recipe.load(path) == recipe
 
 
+def test_evidence_of_a_base_may_be_taken_away(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", evidence="nowhere/evidence.json")
+    variant = tmp_path / "variant.yaml"
+    variant.write_text("extends: base.yaml\nevidence: null\n")
+    assert Recipe.load(variant).evidence is None
+
+
 def test_evidence_is_found_from_wherever_the_recipe_is_dumped(tmp_path: Path) -> None:
     (tmp_path / "evidence.json").write_text("{}")
     recipe = Recipe.load(write(tmp_path, evidence="evidence.json"))

@@ -47,7 +47,9 @@ def gathered(
     values.setdefault("name", name_of(file.stem))
     if isinstance(values.get("evidence"), str):
         evidence = _joined(file, values["evidence"], "evidence")
-        values["evidence"] = str(_existing(evidence, f"{file}: evidence").resolve())
+        if not above:  # what a base names may be taken away or replaced by who extends it
+            _existing(evidence, f"{file}: evidence")
+        values["evidence"] = str(evidence.resolve())
     under: dict[str, Any] = {}
     for base in bases if isinstance(bases, list) else [bases]:
         if not isinstance(base, str):
