@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,18 @@ from easearch.selection import selector
 
 LOST = 0.02
 """A file in few bits that loses more of the test accuracy is worth a note."""
+WRITTEN = (
+    WEIGHTS,
+    ARCHITECTURE,
+    "layers.json",
+    "history.jsonl",
+    "steps.jsonl",
+    "model.onnx",
+    "certificate.json",
+    "run.json",
+    "report.html",
+)
+"""Files of a network that is delivered."""
 TRIES = 3
 """How often a smaller plan is grown when the exported file misses a limit."""
 
@@ -84,6 +97,8 @@ class Assembly:
         self.seed_graph = ready.state.graph
         self.exported: ExportReport | None = None
         self.diverged = False
+        self.kept = False
+        """Whether what lies in the folder is this run's."""
 
     def run(self) -> Run:
         """Seed to certificate."""
@@ -206,14 +221,29 @@ class Assembly:
         grower.state.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         grown = self.architecture.grown(grower.state.graph)
         try:
+            self._check_free()
             write(grower.state.model, grown, self.folder)
         except OSError as error:
             rescue = Path(tempfile.mkdtemp(prefix=f"easearch-{self.folder.name}-"))
             write(grower.state.model, grown, rescue)
             raise FolderError(f"{error}; the trained network lies in '{rescue}' instead") from error
+        self.kept = True
         layers = record.layer_costs(self.ready.meters, self.seed_graph, grower.state.graph)
         record.write_json(self.folder / "layers.json", layers)
         self._write_rows(grower)
+
+    def _check_free(self) -> None:
+        """Refuse to write over what others put into the folder while the network was trained.
+
+        Raises:
+            FolderError: with its names.
+        """
+        there = [name for name in WRITTEN if os.path.lexists(self.folder / name)]
+        if there and not self.kept:
+            raise FolderError(
+                f"expected no other files than the run's in '{self.folder}', got "
+                f"{', '.join(there)}, which was put there meanwhile"
+            )
 
     def _write_rows(self, grower: Grower) -> None:
         if grower.history:

@@ -144,7 +144,8 @@ def reason_of(error: BaseException, limit: int = LONGEST) -> str:
         return printable(str(error)).rstrip(" .")
     while type(error).__module__.startswith(_WRAPPERS) and error.__cause__ is not None:
         error = error.__cause__
-    lines = filter(None, map(printable, str(error).splitlines()))
+    system = error.strerror if isinstance(error, OSError) else None  # without number and file
+    lines = filter(None, map(printable, str(system or error).splitlines()))
     line = next(lines, "")
     if line.endswith(":"):
         line = f"{line} {next(lines, '')}".strip()

@@ -20,6 +20,8 @@ from easearch.recipe import Recipe
 
 RUNS = Path("runs")
 """Where runs lie that name no folder."""
+ROWS = ("history.jsonl", "steps.jsonl")
+"""What tells how far a training came."""
 COPIES = 3
 """Of the weights of a network that is delivered: the network, the exported file, a draft of it."""
 BESIDE = 2_000_000
@@ -75,6 +77,7 @@ def _kept(folder: Claim, watch: Watcher) -> Iterator[None]:
     except BaseException as error:
         networks = sorted(folder.path.glob(f"**/{WEIGHTS}"))
         if not networks and not isinstance(error, TrainingError):
+            folder.files += ROWS
             folder.undo()
             raise
         why = " ".join(str(error).split()) or type(error).__name__

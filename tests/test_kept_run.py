@@ -157,6 +157,33 @@ def test_a_disk_that_fills_up_leaves_the_network_elsewhere(
     loaded(Path(str(caught.value).partition("lies in '")[2].partition("'")[0]))
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "report.html", "model.safetensors"])
+def test_what_others_put_into_the_folder_meanwhile_stays(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "run" / name
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Epoch):
+            theirs.write_text("theirs")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(FolderError, match=rf"got {name}, .*lies in '.*' instead") as caught:
+        ea.grow(recipe(), tmp_path / "run", watch=watch)
+    assert theirs.read_text() == "theirs"
+    loaded(Path(str(caught.value).partition("lies in '")[2].partition("'")[0]))
+
+
+def test_a_run_that_is_interrupted_before_its_first_network_leaves_nothing(tmp_path: Path) -> None:
+    def watch(event: Event) -> None:
+        if isinstance(event, Epoch):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ea.grow(recipe(), tmp_path / "run", watch=watch)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_interrupted_run_leaves_its_stages_or_nothing(tmp_path: Path) -> None:
     def halt(at: str) -> Any:
         def watch(event: Event) -> None:

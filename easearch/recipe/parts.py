@@ -134,9 +134,9 @@ class WidthsPart(Part):
 
 def _images(said: Any) -> Any:
     whole = isinstance(said, int) and not isinstance(said, bool)
-    if said == "auto" or (whole and 1 <= said <= 10**9):
+    if said == "auto" or (whole and 2 <= said <= 10**9):
         return said
-    raise fault(f"expected a whole number of images, 1 to 10**9, or auto, got {shown(said)}")
+    raise fault(f"expected a whole number of images, 2 to 10**9, or auto, got {shown(said)}")
 
 
 class GrowthPart(Part):

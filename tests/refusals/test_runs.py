@@ -73,6 +73,7 @@ CHANGES = {
     "evidence=/dev/zero": "evidence: .*/dev/zero",
     "data.images=20": "data.(validation|images)|training pictures",
     "data.images=9": "images",
+    "growth.images=1": "growth.images: expected a whole number of images, 2 to",
     "data.validation=0.0001": "validation: ",
     "data.validation=0": "data.validation|validation",
     "data.validation=0.999": "validation",
