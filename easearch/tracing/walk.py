@@ -145,11 +145,18 @@ class _Walk:
                 self.layouts.freeze(value.layout, "its channels are the network's output")
         elif node.op == "get_attr" or several(seen):
             return
-        elif isinstance(seen, Tensor) and (node.users or self._calls.call(node).holds):
+        elif isinstance(seen, Tensor) and (node.users or self._holds(node)):
             if not self._computes(node):
                 self._layer(node)
         elif node.users and not asks_for_form(node):
             self._freeze(node)
+
+    def _holds(self, node: fx.Node) -> bool:
+        """Whether tensors of the model would be in no layer without a node that nobody reads; those
+        of a call that gives several results are in the layers of the results that are read.
+        """
+        source, _ = self._calls.source(node)
+        return source not in self._used and self._calls.call(node).holds
 
     def _computes(self, node: fx.Node) -> bool:
         """Whether a node is made of parameters alone: it is then a part of whoever takes it, as
