@@ -58,7 +58,7 @@ def step(event: Step) -> str:
         f"growth {event.round}: +{sum(gained.values())} channels in {len(gained)} groups",
         f"loss {significant(event.loss_before)} to {significant(event.loss_after)}",
         f"promised {significant(event.promised)}, kept {significant(event.kept)} "
-        f"at {event.factor:g} of the step",
+        f"at {event.factor:g} times the step",
         *costs(event.costs_after, event.limits),
     ]
     return "; ".join(parts)

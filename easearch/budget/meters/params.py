@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from easearch.budget.exported.file import OnnxFile
 from easearch.budget.meters.meter import KindMeter, Reading
-from easearch.graph import Graph, Shape
+from easearch.graph import Graph, Layer, Shape
+from easearch.tracing.training_only import UNUSED
 
 
 class Params(KindMeter):
@@ -31,13 +32,14 @@ class Params(KindMeter):
 
     def note(self, graph: Graph) -> str:
         """Which parameters are in no layer."""
-        if not graph.unused:
+        idle = {layer.name: self.count(graph.shape(layer.name)) for layer in _idle(graph)}
+        names = [*(path for path, _ in graph.unused), *(name for name in idle if idle[name])]
+        if not names:
             return ""
-        names = [path for path, _ in graph.unused]
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         return (
-            f"{self.overhead(graph):,.0f} are not used by the network in evaluation mode, and not "
-            f"in its file: {listed}"
+            f"{self.overhead(graph) + sum(idle.values()):,.0f} are not used by the network in "
+            f"evaluation mode, and not in its file: {listed}"
         )
 
     def on_file(self, file: OnnxFile) -> Reading:
@@ -46,3 +48,8 @@ class Params(KindMeter):
             value=float(file.params()),
             note="norms behind a convolution are folded into its weight and bias",
         )
+
+
+def _idle(graph: Graph) -> list[Layer]:
+    """The layers that help to train and are not there when the network is used."""
+    return [layer for layer in graph.layers if layer.kind == UNUSED]

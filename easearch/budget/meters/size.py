@@ -16,6 +16,7 @@ from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS
+from easearch.tracing.training_only import UNUSED
 
 BYTES = 4
 SCALED = 4 + 1
@@ -45,7 +46,8 @@ class Size(LayerMeter):
     norms stay fp32.
 
     A convolution that is called twice keeps its weight to itself: no norm is folded into it.
-    Layers that easearch does not know store all their tensors in float32. Scalars (the bounds of a
+    Layers that easearch does not know store all their tensors in float32; heads that help to train
+    are not in the file. Scalars (the bounds of a
     clip, the scale of a map), shapes and factors of a resize are not counted. The file of an
     attention with a mask, or of shifted windows, holds constants besides.
     """
@@ -69,6 +71,8 @@ class Size(LayerMeter):
     def stored(self, item: tuple[Shape, ...]) -> int:
         """Bytes of one item's weights."""
         head, *rest = item
+        if head.kind == UNUSED:
+            return 0
         if head.kind not in MATRIX_KINDS:
             return sum(map(self._plain, item))
         norms = [shape for shape in rest if shape.kind == "batch_norm"]
