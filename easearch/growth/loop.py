@@ -35,6 +35,10 @@ from easearch.roles import Bound, Criterion, Meter, Selector
 
 DIVERGED = 10.0
 """A mean loss of an epoch above so many times that of guessing is told as a divergence."""
+RISE = 0.01
+"""A step is taken if it raises the loss by less than this share: only a step parts the copies of a
+split.
+"""
 
 
 @dataclass
@@ -172,7 +176,7 @@ class Grower:
             tried = self._line_search(growth, searching)
         self.compute.search += work.macs
         clock.lap("search")
-        factor = best(tried)
+        factor = best(tried, RISE)
         state.model, state.optimizer = growth.of(state.model, before, factor, state.optimizer)
         state.graph = trace(state.model, self.sample)
         state.stage = len(self.steps) + 1

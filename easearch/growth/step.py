@@ -125,9 +125,14 @@ def searched(
     return [(factor, loss if math.isfinite(loss) else math.inf) for factor, loss in found]
 
 
-def best(tried: Sequence[tuple[float, float]]) -> float:
-    """The factor with the lowest loss; 0, the silent growth, where none is below its loss."""
-    return min(tried, key=lambda one: (one[1], one[0] != 0.0))[0]
+def best(tried: Sequence[tuple[float, float]], rise: float = 0.0) -> float:
+    """The factor with the lowest loss; 0, the silent growth, where every factor raises the loss by
+    `rise` of it or more.
+    """
+    silent = dict(tried)[0.0]
+    steps = [one for one in tried if one[0]]
+    factor, loss = min(steps, key=lambda one: one[1], default=(0.0, math.inf))
+    return factor if loss < silent + rise * abs(silent) else 0.0
 
 
 def _mean_loss(model: nn.Module, batches: Batches, loss: Loss) -> float:

@@ -75,7 +75,7 @@ def trunk(
         Target(bounds=[Bound(meter=macs, limit=times * macs.cost(graph).total)]) for times in TIMES
     ]
     model, seed = NETWORKS["tied"]().double(), graph
-    growing = Growing(stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(1.0,), width_step=1)
+    growing = Growing(stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(0.1,), width_step=1)
     if way == "wide":
         start = widest_uniform(seed, targets[-1].bounds, 1).widths
         model = resize(model, seed, start)
