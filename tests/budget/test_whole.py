@@ -17,6 +17,7 @@ from easearch.budget.exported.file import OnnxFile
 from easearch.cli.growable import growable
 from easearch.errors import BudgetError
 from easearch.graph import Graph
+from easearch.reparametrized import plain
 from easearch.tracing import trace
 
 STEPS, WIDTH = 5, 6
@@ -117,7 +118,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "own layer alone": Own,
     "lonely": lambda: nn.Sequential(nn.Flatten(), nn.Linear(30, 6), Lonely()),
     "words": Words,
-    "spectral": lambda: nn.Sequential(
+    "weight norm": lambda: nn.Sequential(
         nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, 5)), nn.Linear(5, 3)
     ),
     "bilinear": lambda: Twice(nn.Bilinear(WIDTH, WIDTH, 4)),
@@ -148,7 +149,7 @@ def built(name: str) -> tuple[nn.Module, Graph, int]:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    return model, trace(model, sample()), sum(p.numel() for p in model.parameters())
+    return model, trace(model, sample()), sum(p.numel() for p in plain(model).parameters())
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -124,5 +124,5 @@ def test_what_asks_for_the_form_alone_keeps_no_memory() -> None:
 def test_a_graph_of_another_model_is_refused() -> None:
     graph = ea.trace(settled(FAMILIES["mlp"]), inputs(FAMILIES["mlp"]))
     other = nn.Sequential(nn.Linear(10, 5)).double()
-    with pytest.raises(ScoringError, match="score with its own graph"):
+    with pytest.raises(ScoringError, match="use its own graph"):
         ea.score(other, graph, [(inputs(FAMILIES["mlp"]), torch.zeros(4).long())])

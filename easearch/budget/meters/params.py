@@ -11,8 +11,9 @@ from easearch.tracing.training_only import UNUSED
 class Params(KindMeter):
     """Weights, biases, scales and shifts: all parameters of the model, each tensor once.
 
-    Those of layers that easearch does not know are counted as they are. Buffers, such as running
-    statistics, are not trained and not counted.
+    Those of layers that easearch does not know are counted as they are; a weight that is computed
+    (weight norm, a pruning mask) counts as the weight, which is what the file holds. Buffers, such
+    as running statistics, are not trained and not counted.
     """
 
     name = "params"
