@@ -40,6 +40,12 @@ def used(traced: fx.GraphModule) -> set[fx.Node]:
     return found
 
 
+def evaluated(graph: Graph) -> Graph:
+    """The graph without the layers whose results evaluation does not use: no file has them."""
+    kept = tuple(layer for layer in graph.layers if layer.kind != UNUSED)
+    return graph if len(kept) == len(graph.layers) else replace(graph, layers=kept)
+
+
 def idle(name: str) -> str:
     """Why what a layer writes cannot grow whose result evaluation does not use."""
     return f"evaluation does not use what '{name}' gives"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from easearch.budget.latency.models import whole_model
 from easearch.budget.meters.memory import Memory, owners
 from easearch.graph import Graph
 from easearch.tracing import trace
-from easearch.tracing.training_only import UNUSED
+from easearch.tracing.training_only import evaluated
 
 
 class Random(nn.Module):
@@ -37,11 +36,6 @@ class Random(nn.Module):
         for layer, (one, other) in zip(self.layers, self.plan, strict=True):
             values.append(layer(values[one]) if other is None else values[one] + values[other])
         return values[-1]
-
-
-def executed(graph: Graph) -> Graph:
-    """The graph without the layers whose results nothing uses: no file has them."""
-    return replace(graph, layers=tuple(one for one in graph.layers if one.kind != UNUSED))
 
 
 def brute_force(graph: Graph) -> float:
@@ -69,7 +63,7 @@ def brute_force(graph: Graph) -> float:
 def test_peak_equals_brute_force(seed: int, tmp_path: Path) -> None:
     graph = trace(Random(seed).eval(), torch.zeros(1, 3, 5, 5))
     peak = Memory().cost(graph).total
-    assert peak == brute_force(executed(graph))
+    assert peak == brute_force(evaluated(graph))
     path = tmp_path / "model.onnx"
     path.write_bytes(whole_model(graph))
     assert OnnxFile(path).memory() == (peak, "")

@@ -28,6 +28,7 @@ _TRAINED = {
     "QuantizeLinear": (),
     "DequantizeLinear": (),
     "Resize": (),
+    "Clip": (0,),
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
     "QGemm": (3, 6),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
+from easearch.tracing.training_only import evaluated
 from easearch.tracing.walk import INPUT
 
 MATRIX_KINDS = (*("conv", "depthwise", "grouped", "transposed", "transposed_depthwise", "linear"),)
@@ -45,6 +46,7 @@ def kernels(graph: Graph) -> list[Item]:
     each the only consumer of the one before but for layers that do nothing, are one item; every
     other layer is an item by itself.
     """
+    graph = evaluated(graph)
     items: list[Item] = []
     taken: set[str] = set()
     for layer in graph.layers:

@@ -20,6 +20,7 @@ from easearch.budget.latency.quantized import quantized, quantized_item
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.tracing import KINDS, Op
+from easearch.tracing.training_only import evaluated
 from easearch.tracing.walk import INPUT, OPAQUE
 
 OPSET = 20
@@ -55,6 +56,7 @@ def whole_model(graph: Graph, seed: int = 0, precision: str = "fp32") -> bytes:
     Raises:
         DeviceError: a layer is opaque, so that nothing is known of what it does.
     """
+    graph = evaluated(graph)
     refuse_opaque(graph)
     build = _Build(seed)
     skipped = {
@@ -99,7 +101,7 @@ def without_operators(graph: Graph) -> tuple[str, ...]:
     """The layers that cannot be written down as ONNX operators."""
     return tuple(
         layer.name
-        for layer in graph.layers
+        for layer in evaluated(graph).layers
         if layer.kind != INPUT
         and (layer.kind == OPAQUE or not KINDS[layer.kind].ops(graph.shape(layer.name)))
     )

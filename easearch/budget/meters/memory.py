@@ -10,7 +10,7 @@ from easearch.budget.latency.kernels import MATRIX_KINDS, VIEWS
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.graph import Graph, Layer, Shape
 from easearch.roles import Item
-from easearch.tracing.training_only import UNUSED
+from easearch.tracing.training_only import evaluated
 from easearch.tracing.walk import INPUT
 
 BYTES = 4
@@ -60,13 +60,12 @@ class Memory(LayerMeter):
 
 
 def _alive(graph: Graph) -> list[list[str]]:
+    graph = evaluated(graph)
     owner = owners(graph)
-    used = [layer for layer in graph.layers if layer.kind != UNUSED]
-    index = {layer.name: i for i, layer in enumerate(used)}
+    index = {layer.name: i for i, layer in enumerate(graph.layers)}
     end: dict[str, int] = {}
-    for layer in used:
-        users = [index[user] for user in graph.consumers[layer.name] if user in index]
-        uses = users or [len(index) - 1]
+    for layer in graph.layers:
+        uses = [index[user] for user in graph.consumers[layer.name]] or [len(index) - 1]
         end[owner[layer.name]] = max(end.get(owner[layer.name], 0), index[layer.name], *uses)
     return [[name for name in end if index[name] <= now <= end[name]] for now in range(len(index))]
 
