@@ -35,4 +35,6 @@ def terms(*limits: dict[str, float], **changes: Any) -> Terms:
         "host": {"cpu": "a processor"},
         "versions": {"easearch": "0.1.0"},
     }
-    return Terms(**{**values, **changes})
+    values |= changes
+    values["recipe"] = {"model": {"name": "mobilenet_v1"}, **values["recipe"]}
+    return Terms(**values)

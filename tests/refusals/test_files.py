@@ -170,6 +170,7 @@ def test_a_study_lies_in_the_folder_that_was_named(name: str, tmp_path: Path) ->
     from easearch.sweeps.study import DATABASE, _open
 
     (tmp_path / "s.yaml").write_text(SOUND)
+    (tmp_path / name).mkdir()
     _open(Recipe.load(tmp_path / "s.yaml"), tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"s.yaml", name}
     assert [path.name for path in (tmp_path / name).iterdir()] == [DATABASE]
