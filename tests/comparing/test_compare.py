@@ -197,7 +197,7 @@ def test_what_is_done_is_not_run_again(found: Comparison, root: Path) -> None:
 def test_a_killed_comparison_goes_on_to_the_same_table(
     found: Comparison, root: Path, tmp_path: Path
 ) -> None:
-    """Killed within an entry: its claim is taken over, what it left behind is swept away."""
+    """Killed within an entry: its claim is taken over; what others put there stays as it was."""
     recipe = tmp_path / "stripes.yaml"
     recipe.write_text(tiny(root).dump())
     out = tmp_path / "out"
@@ -213,12 +213,13 @@ def test_a_killed_comparison_goes_on_to_the_same_table(
     assert (out / "grow" / "seed-0" / CLAIM).exists()
     assert not (out / "grow" / "seed-0" / ENTRY).exists()
     first = (out / "seed" / "seed-0" / ENTRY).read_bytes()
-    (out / "grow" / "seed-0" / "litter.txt").write_text("of the first attempt")
+    others = out / "grow" / "seed-0" / "notes.txt"
+    others.write_text("of somebody else")
     again = compare(tiny(root), ["seed", "grow"], 1, out=out)
     for arm in ("seed", "grow"):
         assert lasting(at(again, arm)) == lasting(at(found, arm))
     assert (out / "seed" / "seed-0" / ENTRY).read_bytes() == first
-    assert not (out / "grow" / "seed-0" / "litter.txt").exists()
+    assert others.read_text() == "of somebody else"
     assert not list(out.glob(f"*/*/{CLAIM}"))
 
 
