@@ -183,11 +183,12 @@ def test_networks_that_do_not_learn_are_worst(
 ) -> None:
     """A study takes no NaN, and the entry still ends."""
     monkeypatch.setattr(searched, "PROXIES", 2)
-    training = {"epochs": 8, "batch_size": 50, "rate": 1e18}
+    training = {"epochs": 8, "batch_size": 50, "rate": 1e6}
     with contest(tmp_path, training=training) as setting:
         search = Search(contest=setting, purse=Purse(whole=setting.compute))
         search.best()
-    assert set(search.losses.values()) == {searched.WORST}
+    assert len(search.losses) == 2 and set(search.losses.values()) == {searched.WORST}
+    assert 0 < search.purse.spent <= setting.compute * 2 * searched.SHARE  # what failed is paid
 
 
 def test_without_a_trial_the_uniform_widths_are_taken(

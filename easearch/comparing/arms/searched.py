@@ -22,6 +22,7 @@ from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.making.fitting import whole_share
 from easearch.comparing.making.purse import Course, Purse, drawn, shortened, train
 from easearch.data import Batches
+from easearch.errors import TrainingError
 from easearch.graph import stride
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase
@@ -110,7 +111,10 @@ class Search:
         until = purse.share + SHARE
         # The whole schedule in short: a warm-up of the recipe's length would be most of it.
         rate = shortened(contest, purse.share, until)
-        train(course, contest, purse, until, rate, "search")
+        try:
+            train(course, contest, purse, until, rate, "search")
+        except TrainingError:
+            return WORST
         looked = self._looked()
         purse.charge("search", Compute.macs_of(course.graph) * looked.samples)
         # The loss: on a few hundred images accuracy is much the noisier of the two.

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from easearch.comparing.arm import Setting
-from easearch.errors import BudgetError
+from easearch.errors import BudgetError, TrainingError
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Phase, Progress
@@ -105,10 +105,11 @@ def train(
 ) -> None:
     """Train in whole steps as long as no more than the share `until` of the compute is spent.
 
-    A step is charged as three forward passes over its samples.
+    A step is charged as three forward passes over its samples, one that fails too.
 
     Raises:
         BudgetError: what is left is not enough for one step.
+        TrainingError: the loss of a batch is no finite number; the steps up to it are charged.
     """
     ready, began, start = contest.ready, time.perf_counter(), purse.spent
     step = step_compute(Compute.macs_of(course.graph), ready.feed)
@@ -121,7 +122,10 @@ def train(
         )
     contest.watch(Phase(name="train", detail=f"{steps} steps, of {purpose}"))
 
+    done = 0
+
     def told(number: int, loss: float) -> None:
+        nonlocal done
         done, epochs = number + 1, ready.training.epochs
         contest.watch(
             Progress(
@@ -134,13 +138,18 @@ def train(
             )
         )
 
-    train_epoch(
-        course.model,
-        course.optimizer,
-        stream(ready.feed, course.batches, steps),
-        lambda number: rate((start + (number + 0.5) * step) / purse.whole),
-        ready.training.label_smoothing,
-        told,
-    )
-    course.batches += steps
-    purse.charge(purpose, steps * step)
+    try:
+        train_epoch(
+            course.model,
+            course.optimizer,
+            stream(ready.feed, course.batches, steps),
+            lambda number: rate((start + (number + 0.5) * step) / purse.whole),
+            ready.training.label_smoothing,
+            told,
+        )
+    except TrainingError:
+        done += 1
+        raise
+    finally:
+        course.batches += done
+        purse.charge(purpose, done * step)
