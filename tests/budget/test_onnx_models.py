@@ -9,6 +9,7 @@ import pytest
 import torch
 from families import FAMILIES, inputs
 from torch import nn
+from torch.nn import functional as F
 
 from easearch.budget.devices.runner import open_session, random_inputs
 from easearch.budget.latency.kernels import kernels, shapes_of
@@ -32,6 +33,18 @@ class Written(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.function(x)
+
+
+class First(nn.Module):
+    """The first of what a layer gives."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first: torch.Tensor = self.layer(x)[0]
+        return first
 
 
 class Matrix(nn.Module):
@@ -96,6 +109,15 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "glu": (nn.GLU(dim=1), MAP),
     "channel shuffle": (nn.ChannelShuffle(3), MAP),
     "pixel unshuffle": (nn.PixelUnshuffle(2), MAP),
+    "where": (Written(lambda x: torch.where(x > 0, x, 0.1 * x)), MAP),
+    "as another's size": (Written(lambda x: x.mean((2, 3), keepdim=True).expand_as(x)), MAP),
+    "as another's form": (Written(lambda x: x.flatten(2).view_as(x)), MAP),
+    "zeros like": (Written(lambda x: x + torch.zeros_like(x)), MAP),
+    "sampled": (
+        Written(lambda x: F.grid_sample(x, torch.zeros(len(x), 4, 3, 2), align_corners=False)),
+        MAP,
+    ),
+    "recurrent": (First(nn.GRU(9, 4, batch_first=True)), LINE),
     "by a number": (Written(lambda x: 2 * x - 1), MAP),
 }
 
@@ -122,11 +144,10 @@ def test_every_kind_runs_and_gives_its_shape(layer: str) -> None:
 
 
 ELSEWHERE = {
-    *("combine", "expand_as", "fill", "sample", "view_as"),  # tests/tracing/test_ops.py
-    *("embedding", "recurrent"),  # tests/tracing/test_embedding.py, tests/budget/test_whole.py
+    "embedding",  # takes whole numbers: tests/tracing/test_embedding.py
     "unused",  # in no file
 }
-"""Kinds whose operators are run by other tests, or by none since there are none."""
+"""Kinds whose operators other tests run, or that have none."""
 
 
 def test_all_kinds_were_tried() -> None:

@@ -66,7 +66,7 @@ class Recurrent(Kind):
             "bias": module.bias,
             "piece": call.piece,
             "billed": call.first,
-            "operands": (one_sample(shape, 0 if module.batch_first else 1),),
+            "operands": (one_sample(shape, call.batch, 0 if module.batch_first else 1),),
         }
 
     def macs(self, shape: Shape) -> int:
