@@ -91,13 +91,28 @@ def check_own(
             for axis, layout in ((held.rows, layer.writes), (held.columns, layer.reads)):
                 if axis is None or not layout:
                     continue
-                channels = graph.channels(layout)
-                if own is None or own.dim() <= axis or own.shape[axis] != channels:
-                    got = "none" if own is None else f"one of shape {tuple(own.shape)}"
-                    raise kind(
-                        f"expected a tensor '{held.path}' with {channels} channels along axis "
-                        f"{axis}, as in the graph, got {got}; trace this model, use its own graph"
-                    )
+                check_axis(held.path, own, axis, graph.channels(layout), kind=kind)
+
+
+def check_axis(
+    path: str,
+    tensor: Tensor | None,
+    axis: int,
+    channels: int,
+    *,
+    kind: type[EasearchError] = GraphError,
+) -> None:
+    """Refuse a tensor of the model that is missing, or has not so many channels along an axis.
+
+    Raises:
+        EasearchError: of this kind.
+    """
+    if tensor is None or tensor.dim() <= axis or tensor.shape[axis] != channels:
+        got = "none" if tensor is None else f"one of shape {tuple(tensor.shape)}"
+        raise kind(
+            f"expected a tensor '{path}' with {channels} channels along axis {axis}, as in the "
+            f"graph, got {got}; trace this model, use its own graph"
+        )
 
 
 def check_moves(moves: Any, graph: Graph) -> None:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from easearch.checks.objects import check_moves, check_own
-from easearch.errors import GraphError
+from easearch.checks.objects import check_axis, check_moves, check_own
 from easearch.graph import Graph, Held, Layout
 from easearch.growth.carrying import carried
 from easearch.growth.deeper import deepen
@@ -151,7 +150,9 @@ def _rebuilt(model: nn.Module, graph: Graph, changed: Mapping[str, Lineage]) -> 
     follow: dict[int, Following] = {}
     for following in _followings(graph, changed):
         old = tensors.get(following.path)
-        _check(following, old)
+        for one in (following.rows, following.columns):
+            if one is not None:
+                check_axis(following.path, old, one.number, one.before)
         assert old is not None
         grown = following.grown(old.detach(), offsets=True)
         if isinstance(old, nn.Parameter):
@@ -223,20 +224,6 @@ def _followings(graph: Graph, changed: Mapping[str, Lineage]) -> list[Following]
                     path=held.path, born=born(layer.kind, held), rows=rows, columns=columns
                 )
     return list(found.values())
-
-
-def _check(following: Following, old: Tensor | None) -> None:
-    """The graph is the model's own."""
-    for axis in (following.rows, following.columns):
-        if axis is None:
-            continue
-        fits = old is not None and old.dim() > axis.number
-        if old is None or not fits or old.shape[axis.number] != axis.before:
-            got = "none" if old is None else f"one of shape {tuple(old.shape)}"
-            raise GraphError(
-                f"expected a tensor '{following.path}' with {axis.before} channels along axis "
-                f"{axis.number}, as in the graph, got {got}; trace this model, use its own graph"
-            )
 
 
 def _record(wider: nn.Module, graph: Graph, changed: Mapping[str, Lineage]) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 
 from easearch.errors import GraphError
 from easearch.structures import Structure, arguments, by_path, leaves, replaced
@@ -106,7 +105,6 @@ class Flat:
         self, model: nn.Module, inputs: Structure, values: tuple[type, ...] = VALUES
     ) -> None:
         """`values` are the types of what `module` gives; all else in the outputs is constant."""
-        check_sized(model)
         self._values = values
         self.inputs = Inputs(model, inputs)
         self.gave: Structure = None
@@ -183,25 +181,6 @@ class Structured(fx.graph.CodeGen):
         """The outputs in their structure."""
         left = iter(outputs)
         return replaced(lambda leaf: next(left) if leaf is Hole else leaf, self.gave)
-
-
-def check_sized(model: nn.Module) -> None:
-    """Refuse layers that take their sizes from a first input, and a module that is no Python.
-
-    Raises:
-        GraphError: with the layer's name.
-    """
-    if isinstance(model, torch.jit.ScriptModule):
-        raise GraphError(
-            "expected a module in Python, got one compiled by TorchScript; give the module that it "
-            "was made from"
-        )
-    for name, module in model.named_modules():
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
-            raise GraphError(
-                f"expected layers with sizes, got '{name}' ({type(module).__name__}), which has "
-                "none before its first input; call the model once on a sample, or give the sizes"
-            )
 
 
 def check_given(leaf: Any) -> None:

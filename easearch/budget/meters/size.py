@@ -16,7 +16,6 @@ from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.graph import Graph, Shape
 from easearch.roles import Item
 from easearch.tracing import KINDS
-from easearch.tracing.training_only import UNUSED
 
 BYTES = 4
 SCALED = 4 + 1
@@ -71,8 +70,6 @@ class Size(LayerMeter):
     def stored(self, item: tuple[Shape, ...]) -> int:
         """Bytes of one item's weights."""
         head, *rest = item
-        if head.kind == UNUSED:
-            return 0
         if head.kind not in MATRIX_KINDS:
             return sum(map(self._plain, item))
         norms = [shape for shape in rest if shape.kind == "batch_norm"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from easearch.tracing.call import Derived
+from easearch.tracing.call import Call, Derived
+from easearch.tracing.layouts import Apart
 
 
 def plain(tree: Any) -> Any:
@@ -24,6 +25,18 @@ def axes(given: Any, dims: int) -> tuple[int, ...]:
         return tuple(range(dims))
     several = given if isinstance(given, tuple | list) else (given,)
     return tuple(sorted(int(axis) % dims for axis in several))
+
+
+def check_over(call: Call, over: tuple[int, ...]) -> None:
+    """Refuse work along axes that gives positions, or goes over the samples.
+
+    Raises:
+        Apart: it does.
+    """
+    if call.piece not in (None, 0):
+        raise Apart("it gives positions")
+    if 0 in over:
+        raise Apart("it goes over the samples of a batch")
 
 
 def one_sample(shape: tuple[int, ...], batch: int, axis: int = 0) -> tuple[int, ...]:

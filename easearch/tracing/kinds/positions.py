@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Value
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.numbers import plain
+from easearch.tracing.kinds.numbers import check_over, plain
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through, axis_of
 
@@ -60,10 +60,7 @@ class Positions(Kind):
             Apart: it goes over the channels or the samples, or gives positions.
         """
         value, over = call.values[0], self._axes(call)
-        if call.piece not in (None, 0):
-            raise Apart("it gives positions")
-        if 0 in over:
-            raise Apart("it goes over the samples of a batch")
+        check_over(call, over)
         if value.axis in over:
             raise Apart("it goes over the channels: a copy would change the others")
         return super().through(call, layouts)

@@ -9,7 +9,7 @@ import torch
 from easearch.graph import Shape
 from easearch.tracing.call import Call, Value
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.numbers import axes
+from easearch.tracing.kinds.numbers import axes, check_over
 from easearch.tracing.layouts import Apart, Layouts
 from easearch.tracing.through import Through, axis_of
 
@@ -73,10 +73,7 @@ class Reduce(Kind):
             Apart: it goes over the channels or the batch, or gives positions.
         """
         value, over = call.values[0], self._axes(call)
-        if call.piece not in (None, 0):
-            raise Apart("it gives positions")
-        if 0 in over:
-            raise Apart("it goes over the samples of a batch")
+        check_over(call, over)
         if value.axis is None:
             return super().through(call, layouts)
         if value.axis in over:
