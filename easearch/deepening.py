@@ -162,6 +162,8 @@ class NewLayer:
                 writes=writes,
                 in_size=behind.out_size,
                 out_size=behind.out_size,
+                in_batch=behind.out_batch,
+                out_batch=behind.out_batch,
                 in_axis=behind.out_axis,
                 out_axis=behind.out_axis,
                 **{"module": name, **more},

@@ -39,8 +39,9 @@ Layout = tuple[Segment, ...]
 class Layer:
     """One operation of the network, without widths: those are its groups'.
 
-    `in_size` and `out_size` are a value's sizes but for the batch and the channels, which stand at
-    `in_axis` and `out_axis`. A value that no group describes has an empty layout and counts as one
+    `in_size` and `out_size` are a value's sizes but for the first axis and the channels, which
+    stand at `in_axis` and `out_axis`; `in_batch` and `out_batch` are the first axis of one sample
+    (`Shape`). A value that no group describes has an empty layout and counts as one
     channel of that size.
     """
 
@@ -51,6 +52,8 @@ class Layer:
     writes: Layout
     in_size: tuple[int, ...] = ()
     out_size: tuple[int, ...] = ()
+    in_batch: int = 1
+    out_batch: int = 1
     options: tuple[tuple[str, Any], ...] = ()
     tensors: tuple[Held, ...] = ()
     in_axis: int = 1
@@ -173,6 +176,8 @@ class Graph:
             out_channels=self.channels(one.writes, widths),
             in_size=one.in_size,
             out_size=one.out_size,
+            in_batch=one.in_batch,
+            out_batch=one.out_batch,
             options=one.options,
             in_axis=one.in_axis if one.reads else None,
             out_axis=one.out_axis if one.writes else None,

@@ -39,6 +39,8 @@ class Shape:
     """One layer with numbers filled in: all that its work, size and latency depend on. Hashable.
 
     An axis is None where the value has no channels that are known: its sizes are then all of it.
+    `in_batch` and `out_batch` are the first axis of one sample: 1, unless the network puts
+    positions there (`flatten(0, 1)`, sequences first).
     """
 
     kind: str
@@ -46,6 +48,8 @@ class Shape:
     out_channels: int
     in_size: tuple[int, ...]
     out_size: tuple[int, ...]
+    in_batch: int = 1
+    out_batch: int = 1
     options: tuple[tuple[str, Any], ...] = ()
     in_axis: int | None = 1
     out_axis: int | None = 1
@@ -75,18 +79,22 @@ class Shape:
     @property
     def positions(self) -> int:
         """Output positions a channel (1 for a vector)."""
-        return math.prod(self.out_size)
+        return self.out_batch * math.prod(self.out_size)
 
     @property
     def in_shape(self) -> tuple[int, ...]:
-        """All sizes of one sample that goes in, batch first."""
-        return _with_channels(self.in_size, self.in_axis, self.in_channels)
+        """All sizes of one sample that goes in."""
+        return _with_channels(self.in_batch, self.in_size, self.in_axis, self.in_channels)
 
     @property
     def out_shape(self) -> tuple[int, ...]:
-        """All sizes of one sample that comes out, batch first."""
-        return _with_channels(self.out_size, self.out_axis, self.out_channels)
+        """All sizes of one sample that comes out."""
+        return _with_channels(self.out_batch, self.out_size, self.out_axis, self.out_channels)
 
 
-def _with_channels(size: tuple[int, ...], axis: int | None, channels: int) -> tuple[int, ...]:
-    return (1, *size) if axis is None else (1, *size[: axis - 1], channels, *size[axis - 1 :])
+def _with_channels(
+    batch: int, size: tuple[int, ...], axis: int | None, channels: int
+) -> tuple[int, ...]:
+    if axis is None:
+        return (batch, *size)
+    return (batch, *size[: axis - 1], channels, *size[axis - 1 :])

@@ -28,7 +28,7 @@ class Calls:
         """A node that gives several tensors -> the first of these that was asked for."""
         self._trained = {path for path, _ in model.named_parameters()}
         inputs = (seen.get(node) for node in names if node.op == "placeholder")
-        self._batch = next((len(x) for x in inputs if isinstance(x, Tensor) and x.dim()), 2)
+        self.batch = next((len(x) for x in inputs if isinstance(x, Tensor) and x.dim()), 2)
 
     def call(self, node: fx.Node) -> Call:
         """The call whose result a node is: of a piece, the call that gave it with others."""
@@ -87,7 +87,7 @@ class Calls:
             out_shape=tuple(gives.shape) if isinstance(gives, Tensor) else (),
             piece=piece,
             first=first,
-            batch=self._batch,
+            batch=self.batch,
         )
 
     def _operand(self, node: fx.Node) -> Any:

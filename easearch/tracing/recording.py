@@ -16,14 +16,23 @@ from torch._subclasses import FakeTensorMode
 from easearch.errors import printable, reason_of
 from easearch.structures import Structure, mapped, tensors
 
+MANY = 31
+"""Samples where nothing is computed. A prime: a size that is a multiple of it goes over samples."""
+
 
 def of_two(inputs: Structure) -> Structure:
     """The inputs with a batch of two, whatever it was: a single sample would be squeezed away by
     some networks, and a large batch costs time. What has no batch in common stays as it is.
     """
+    return _batched(inputs, 2)
+
+
+def _batched(inputs: Structure, samples: int) -> Structure:
     if len({x.shape[0] for x in tensors(inputs) if x.dim()} - {0}) != 1:
         return inputs
-    return mapped(lambda x: x[:1].expand(2, *x.shape[1:]).contiguous() if x.dim() else x, inputs)
+    return mapped(
+        lambda x: x[:1].expand(samples, *x.shape[1:]).contiguous() if x.dim() else x, inputs
+    )
 
 
 def recorded(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
@@ -37,17 +46,25 @@ def recorded(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
     try:
         return imagined(traced, inputs)
     except Exception:  # the values decide on something: so they are needed
-        recorder = Recorder(traced)
         with torch.no_grad():
-            recorder.run(inputs)
-        return recorder.seen
+            return _ran(traced, inputs)
 
 
 def imagined(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
-    """The same on tensors that have a form alone: nothing is computed, nothing changed."""
-    recorder = Recorder(traced)
+    """The same on tensors that have a form alone: nothing is computed, nothing changed. Of `MANY`
+    samples, if the program takes them.
+    """
     with quiet(), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as form:
-        recorder.run(mapped(form.from_tensor, inputs))
+        given = mapped(form.from_tensor, inputs)
+        try:
+            return _ran(traced, _batched(given, MANY))
+        except Exception:  # it may accept its own batch alone
+            return _ran(traced, given)
+
+
+def _ran(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
+    recorder = Recorder(traced)
+    recorder.run(inputs)
     return recorder.seen
 
 

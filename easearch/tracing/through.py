@@ -72,6 +72,17 @@ def tied(call: Call, layouts: Layouts) -> Through:
     return Through(reads=main, in_axis=out + place, axis=out + place, writes=main)
 
 
+def one_sample(shape: tuple[int, ...], batch: int, axis: int | None = None) -> tuple[int, ...]:
+    """The sizes of one sample of a batch: its axis is the first that is a multiple of it, if not
+    said. Positions may have been put there too.
+    """
+    if axis is None:
+        axis = next((at for at, size in enumerate(shape) if size and size % batch == 0), None)
+    if axis is None:  # the same for all samples
+        return shape
+    return (*shape[:axis], shape[axis] // batch, *shape[axis + 1 :])
+
+
 def without(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:
     """A value's sizes without the batch and, where they are known, the channels."""
     left_out = (0, axis) if layout else (0,)

@@ -38,7 +38,7 @@ from easearch.tracing.program import (
 from easearch.tracing.recording import imagined, of_two, recorded
 from easearch.tracing.registry import KINDS, kind_of, takes_computed, unfollowed
 from easearch.tracing.sharing import tie_shared
-from easearch.tracing.through import Through, axis_of, without
+from easearch.tracing.through import Through, axis_of, one_sample, without
 from easearch.tracing.trainable import untrained
 from easearch.tracing.training_only import UNUSED, frozen, held, idle, unmet, used
 
@@ -290,9 +290,10 @@ class _Walk:
         name = kind.name if kind is not None else INPUT if call is None else OPAQUE
         if call is not None and node not in self._used:
             name, options = UNUSED, {}
-        before = values[0].shape if values else ()
+        before = one_sample(values[0].shape, self._calls.batch) if values else ()
+        after = one_sample(value.shape, self._calls.batch)
         reads = before[through.in_axis] if through.reads else 1
-        writes = value.shape[through.axis or 0] if through.writes else 1
+        writes = after[through.axis or 0] if through.writes else 1
         self.layers.append(
             Layer(
                 name=self._names[node],
@@ -301,7 +302,9 @@ class _Walk:
                 reads=through.reads,
                 writes=through.writes,
                 in_size=without(before, through.in_axis, through.reads),
-                out_size=without(value.shape, through.axis, through.writes),
+                out_size=without(after, through.axis, through.writes),
+                in_batch=before[0] if before else 1,
+                out_batch=after[0] if after else 1,
                 options=tuple(sorted(options.items())),
                 tensors=tuple(self._counted(one, writes, reads) for one in held),
                 in_axis=through.in_axis,

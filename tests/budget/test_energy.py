@@ -53,6 +53,9 @@ OTHERWISE = {
     "vit": "attention shows the maps inside",
     "maxvit": "the same",
     "mha": "the same",
+    **dict.fromkeys(
+        ("dgcnn", "dgcnn_arange", "dgcnn_dynamic"), "nothing reads positions in generated models"
+    ),
     "attention_sdpa": "the same",
 }
 """Families whose files have other nodes than their graphs have layers, and why."""

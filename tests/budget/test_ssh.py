@@ -266,10 +266,10 @@ def test_noise_at_login_is_no_answer(server: Server) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("endless", r"expected '.*' to begin, got b'y\\ny"),
+        ("endless", r"expected '.*' to begin, got 'y y y .* and so on without end"),
         ("silent", "expected a sign of life within 1 s, got none"),
         ("nologin", "got 'This account is not available.'"),
-        ("talker", r"expected an answer of the runner, got b'how are you"),
+        ("talker", r"expected an answer of the runner, got 'how are you'"),
         ("liar", "expected facts, got {}"),
         ("stranger", "expected to be let in at .* by key, without a password, got .*denied"),
     ],

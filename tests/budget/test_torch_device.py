@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from families import FAMILIES, inputs
 from onnx import TensorProto, helper, numpy_helper
 from single_operators import REFUSED, SINGLE, real
-from test_onnx_models import LAYERS, MAP, Written
+from test_onnx_models import LAYERS, LINE, MAP, First, Written
 from torch import nn
 
 from easearch.budget import find_device, measure
@@ -98,6 +98,7 @@ SPELLED: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "nearest": (Written(lambda x: F.interpolate(x, (13, 5))), MAP),
     "nearest exact": (Written(lambda x: F.interpolate(x, (13, 5), mode="nearest-exact")), MAP),
     "lines": (nn.Upsample(scale_factor=2, mode="linear"), (1, 6, 9)),
+    "lstm both ways": (First(nn.LSTM(9, 4, 2, bidirectional=True, batch_first=True)), LINE),
     "reflect": (nn.ReflectionPad2d((1, 2, 3, 0)), MAP),
     "replicate": (nn.ReplicationPad1d(2), (1, 6, 9)),
     "circular": (nn.CircularPad2d(1), MAP),

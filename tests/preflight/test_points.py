@@ -208,7 +208,7 @@ def test_what_a_front_takes_is_what_it_will_take(
         ready = make_ready(asked, lambda event: None)
         front = FrontAssembly(ready, tmp_path, lambda event: None)
         trunk = front.grower()
-        branches = front.grown(trunk)
+        branches = list(front.grown(trunk))
     bills = [trunk.compute.as_dict(), *map(spent_since, branches)]
     for part, near in (("training", 0.02), ("scoring", 0.2), ("search", 0.2)):
         truth = sum(bill[part] for bill in bills)

@@ -16,7 +16,7 @@ CONVERSIONS = QUANTIZE, DEQUANTIZE = ("QuantizeLinear", "DequantizeLinear")
 EIGHT_BITS = (
     *("Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "LeakyRelu", "Softmax", "Concat"),
     *("GlobalAveragePool", "AveragePool", "MaxPool", "Gather", "Slice", "Split", "Transpose"),
-    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "DepthToSpace", "ReduceMax"),
+    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "DepthToSpace", "ReduceMax", "Where"),
 )
 """Operators with kernels of 8 bits."""
 
@@ -44,7 +44,7 @@ class _Reading:
         for node in nodes:
             for name in dict.fromkeys(node.input):
                 self.users.setdefault(name, []).append(node)
-            if node.op_type == DEQUANTIZE and node.input[0] in self.stored:
+            if self.stored.issuperset(filter(None, node.input)):  # computed when it is loaded
                 self.stored.update(node.output)
             elif node.op_type == DEQUANTIZE:
                 self.packed[node.output[0]] = node.input[0]
@@ -55,6 +55,8 @@ class _Reading:
         taken_in: set[str] = set()
         for node in self.nodes:
             inputs = [name for name in node.input if name and name not in self.stored]
+            if self.stored.issuperset(node.output):
+                continue
             if node.op_type == DEQUANTIZE or node.output[0] in taken_in:
                 if node.output[0] in self.ends and node.output[0] in self.packed:
                     yield from self._unpacked(node.output, there)
@@ -62,7 +64,8 @@ class _Reading:
                 outputs = [self.users[name][0].output[0] for name in node.output]
                 taken_in.update(outputs)
                 kind = node.op_type if node.op_type in VIEWS else f"QLinear{node.op_type}"
-                yield Step(kind, tuple(self.packed[name] for name in inputs), tuple(outputs))
+                packed = tuple(self.packed.get(name, name) for name in inputs)
+                yield Step(kind, packed, tuple(outputs))
             else:
                 yield from self._unpacked(inputs, there)
                 yield Step(node.op_type, tuple(inputs), tuple(node.output))
@@ -74,10 +77,12 @@ class _Reading:
                 yield Step(DEQUANTIZE, (self.packed[name],), (name,))
 
     def _in_eight_bits(self, node: Any, inputs: Sequence[str]) -> bool:
+        condition = node.input[0] if node.op_type == "Where" else None
+        numbers = [name for name in inputs if name != condition]
         return (
             node.op_type in EIGHT_BITS
-            and bool(inputs)
-            and all(name in self.packed for name in inputs)
+            and bool(numbers)
+            and all(name in self.packed for name in numbers)
             and all(self._only_quantized(name) for name in node.output)
         )
 

@@ -135,7 +135,7 @@ class _Steps:
         near = [
             user
             for name in inside.difference(leaving)
-            for user in self.users[name]
+            for user in self.users.get(name, ())
             if user not in found and user.type in ELEMENTWISE and inside.issuperset(user.inputs)
         ]
         return len(leaving) == 1 and not near

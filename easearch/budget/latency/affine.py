@@ -9,6 +9,7 @@ what is proportional, `a` what a network pays besides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,8 +64,8 @@ def ends(item: tuple[Shape, ...]) -> float:
     head, last = item[0], item[-1]
     if head.kind not in BLOCKED_KINDS:
         return 0.0
-    sides = ((head.in_channels, head.in_size), (last.out_channels, last.out_size))
-    return sum(float(c * np.prod(size)) for c, size in sides if c > FEW) / 1e6
+    sides = ((head.in_channels, head.in_shape), (last.out_channels, last.out_shape))
+    return sum(float(math.prod(sizes)) for channels, sizes in sides if channels > FEW) / 1e6
 
 
 def fit(points: Sequence[Point]) -> Affine:

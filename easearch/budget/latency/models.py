@@ -120,7 +120,7 @@ def reason(graph: Graph, name: str) -> str:
 def input_shapes(shape: Shape) -> list[tuple[int, ...]]:
     """Sizes of each tensor that a layer reads, as far as its shape alone can tell.
 
-    Of several, those of the option `operands` (whole), or of `sizes` (all but batch and channels);
+    Of several, those of the option `operands` (whole), or of `sizes` (all but the channels);
     those of a concatenation are taken to be equal shares of the sum, all others to be like the
     first.
     """
@@ -137,10 +137,9 @@ def input_shapes(shape: Shape) -> list[tuple[int, ...]]:
 
 
 def _sized(shape: Shape, size: tuple[int, ...]) -> tuple[int, ...]:
-    whole = (1, *size)
     if shape.in_axis is None:
-        return whole
-    return (*whole[: shape.in_axis], shape.in_channels, *whole[shape.in_axis :])
+        return size
+    return (*size[: shape.in_axis], shape.in_channels, *size[shape.in_axis :])
 
 
 def _arity(shape: Shape) -> int:

@@ -75,7 +75,7 @@ def describe(item: Item, precision: str = "fp32") -> Description:
         outs=item[-1].out_channels,
         kernel=_size(options.get("kernel", ())),
         stride=_size(options.get("stride", ())),
-        size=_size(head.in_size),
+        size=_size(_sizes(head.in_batch, head.in_size)),
         groups=str(head.in_channels // options["each"]) if "each" in options else "",
         activation="+".join(acts) or own,
         dtype=precision,
@@ -88,13 +88,18 @@ def item_key(item: Item, precision: str = "fp32") -> str:
 
 
 def _shape_key(shape: Shape) -> str:
-    ins, outs = ("x".join(map(str, size)) or "1" for size in (shape.in_size, shape.out_size))
+    ins = _size(_sizes(shape.in_batch, shape.in_size)) or "1"
+    outs = _size(_sizes(shape.out_batch, shape.out_size)) or "1"
     axes = (shape.in_axis, shape.out_axis)
     where = [] if axes == (1, 1) else [f"axes={'>'.join(str(axis or '-') for axis in axes)}"]
     options = (f"{name}={_text(value)}" for name, value in shape.options)
     return " ".join(
         [f"{shape.kind} {shape.in_channels}>{shape.out_channels} {ins}>{outs}", *where, *options]
     )
+
+
+def _sizes(batch: int, size: tuple[int, ...]) -> tuple[int, ...]:
+    return size if batch == 1 else (batch, *size)
 
 
 def _text(value: Any) -> str:

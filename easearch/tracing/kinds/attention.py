@@ -12,9 +12,8 @@ from torch import nn
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.numbers import one_sample
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.through import Through, axis_of
+from easearch.tracing.through import Through, axis_of, one_sample
 
 WHY = "attention heads keep their width"
 
@@ -129,7 +128,7 @@ class MultiheadAttention(Kind):
         """Four projections, scores and averages."""
         wide, queries, given = shape["width"], shape["queries"], shape["given"]
         projected = 2 * queries * wide + given * (shape["key_width"] + shape["value_width"])
-        return int(wide * (projected + 2 * queries * shape["sources"]))
+        return int(_rows(shape) * wide * (projected + 2 * queries * shape["sources"]))
 
     def params(self, shape: Shape) -> int:
         """All that the module has."""
@@ -143,7 +142,7 @@ class MultiheadAttention(Kind):
         names = zip(("x", "x1", "x2"), ("width", "key_width", "value_width"), strict=True)
         for (name, width), places in zip(names, ("queries", "given", "given"), strict=True):
             at = len(found)
-            apart = (1, shape[places], heads, wide // heads)
+            apart = (_rows(shape), shape[places], heads, wide // heads)
             turned = (0, 2, 3, 1) if name == "x1" else (0, 2, 1, 3)
             found += [
                 Op(type="Transpose", inputs=(name,), attributes=(("perm", first),)),
@@ -159,11 +158,16 @@ class MultiheadAttention(Kind):
             Op(type="Softmax", inputs=("16",), attributes=(("axis", -1),)),
             Op(type="MatMul", inputs=("17", "14")),
             Op(type="Transpose", inputs=("18",), attributes=(("perm", (0, 2, 1, 3)),)),
-            Op(type="Reshape", inputs=("19",), integers=((1, shape["queries"], wide),)),
+            Op(type="Reshape", inputs=("19",), integers=((_rows(shape), shape["queries"], wide),)),
             Op(type="MatMul", inputs=("20",), weights=((wide, wide),)),
             Op(type="Add", inputs=("21",), weights=((wide,),)),
             Op(type="Transpose", inputs=("22",), attributes=(("perm", first),)),
         )
+
+
+def _rows(shape: Shape) -> int:
+    """Sequences of one sample."""
+    return int(shape["operands"][0][0 if shape["batch_first"] else 1])
 
 
 def _frozen(call: Call, layouts: Layouts) -> Through:

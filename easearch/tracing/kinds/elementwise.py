@@ -15,7 +15,7 @@ from easearch.graph import Held, Shape
 from easearch.tracing.call import Alignment, Call, Computed, Parameter
 from easearch.tracing.kind import Kind, Role
 from easearch.tracing.layouts import Apart, Layouts
-from easearch.tracing.through import Through, axis_of, tied
+from easearch.tracing.through import Through, axis_of, one_sample, tied
 
 MADE = "from {}"
 """Role of a parameter from which an operand is computed, by its number."""
@@ -84,7 +84,8 @@ class Elementwise(Kind):
                 if parameter.trained
             )
         place = place_of(call)
-        sizes = tuple(_rest(v.shape, place, len(call.out_shape)) for v in call.values)
+        dims = len(call.out_shape)
+        sizes = tuple(_rest(one_sample(v.shape, call.batch), place, dims) for v in call.values)
         if len(set(sizes)) > 1:
             found["sizes"] = sizes
         return found
@@ -172,4 +173,4 @@ def _besides(shape: tuple[int, ...], row: int | None) -> int:
 def _rest(shape: Iterable[int], place: int | None, dims: int) -> tuple[int, ...]:
     whole = (1,) * (dims - len(tuple(shape))) + tuple(shape)
     axis = None if place is None else dims + place
-    return tuple(size for at, size in enumerate(whole) if at not in (0, axis))
+    return tuple(size for at, size in enumerate(whole) if at != axis)

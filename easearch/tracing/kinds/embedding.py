@@ -13,7 +13,7 @@ from easearch.graph import Held, Shape
 from easearch.tracing.call import Call, Parameter, Value
 from easearch.tracing.kind import Kind, Op, Role
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.through import Through
+from easearch.tracing.through import Through, one_sample
 
 ATEN = torch.ops.aten
 ARGUMENTS = ("input", "weight", "padding_idx", "max_norm")
@@ -61,7 +61,7 @@ class Embedding(Kind):
             rows = call.module.num_embeddings
         else:
             rows = self.arguments(call)["weight"].shape[0]
-        return {"rows": rows, "operands": ((1, *call.values[0].shape[1:]),)}
+        return {"rows": rows, "operands": (one_sample(call.values[0].shape, call.batch),)}
 
     def params(self, shape: Shape) -> int:
         """Rows x width."""

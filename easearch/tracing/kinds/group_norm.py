@@ -80,9 +80,9 @@ class GroupNorm(Kind):
         number = channels // shape["each"]
         scales = (channels, *(1 for _ in size))
         return (
-            Op(type="Reshape", integers=((1, number, -1),)),
+            Op(type="Reshape", integers=((shape.out_batch, number, -1),)),
             Op(type="InstanceNormalization", inputs=("0",), weights=((number,),) * 2),
-            Op(type="Reshape", inputs=("1",), integers=((1, channels, *size),)),
+            Op(type="Reshape", inputs=("1",), integers=((shape.out_batch, channels, *size),)),
             Op(type="Mul", inputs=("2",), weights=(scales,)),
             Op(type="Add", inputs=("3",), weights=(scales,)),
         )

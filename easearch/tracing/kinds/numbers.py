@@ -37,8 +37,3 @@ def check_over(call: Call, over: tuple[int, ...]) -> None:
         raise Apart("it gives positions")
     if 0 in over:
         raise Apart("it goes over the samples of a batch")
-
-
-def one_sample(shape: tuple[int, ...], batch: int, axis: int = 0) -> tuple[int, ...]:
-    """The sizes of one sample of a batch; heads may have been folded into it."""
-    return (*shape[:axis], max(1, shape[axis] // max(1, batch)), *shape[axis + 1 :])

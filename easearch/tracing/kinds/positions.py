@@ -184,7 +184,7 @@ class Sample(Kind):
         return (
             Op(
                 type="GridSample",
-                weights=((1, *size, len(size)),),
+                weights=((shape.out_batch, *size, len(size)),),
                 attributes=(
                     ("mode", _ONNX[shape["mode"]]),
                     ("padding_mode", shape["outside"]),

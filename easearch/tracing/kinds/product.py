@@ -11,9 +11,8 @@ import torch
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call, Parameter, Value
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.numbers import one_sample
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.through import Through, axis_of
+from easearch.tracing.through import Through, axis_of, one_sample
 
 ATEN = torch.ops.aten
 _MATMUL = ("input", "other")
@@ -61,19 +60,21 @@ class Product(Kind):
         operands = _operands(call)
         sizes = tuple(one.shape for one in operands)
         options: dict[str, Any] = {
-            "operands": tuple(one_sample(size, call.batch) for size in sizes),
+            "operands": tuple(
+                one_sample(one.shape, call.batch) if isinstance(one, Value) else one.shape
+                for one in operands
+            ),
             "inner": sizes[0][-1],
         }
         if call.target in _EINSUM:
             equation = _equation(call)
             options |= {"equation": equation, "inner": _summed(equation, sizes)}
-        options["folded"] = one_sample(call.out_shape, call.batch)[0] if call.out_shape else 1
         own = sum(math.prod(one.shape) for one in call.parameters)
         return {**options, "own": own} if own else options
 
     def macs(self, shape: Shape) -> int:
         """Numbers of the result x numbers summed for each."""
-        return int(shape.positions * shape["folded"] * shape["inner"])
+        return int(shape.positions * shape["inner"])
 
     def params(self, shape: Shape) -> int:
         """Those of an operand that is a parameter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import nn
@@ -9,9 +10,8 @@ from torch import nn
 from easearch.graph import Held, Shape
 from easearch.tracing.call import Call
 from easearch.tracing.kind import Kind, Op, Role
-from easearch.tracing.kinds.numbers import one_sample
 from easearch.tracing.layouts import Layouts
-from easearch.tracing.through import Through, axis_of
+from easearch.tracing.through import Through, axis_of, one_sample
 
 WHY = "recurrent cells keep their width"
 GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
@@ -52,12 +52,11 @@ class Recurrent(Kind):
         return tuple(Held(role=name, path=f"{call.path}.{name}") for name in names)
 
     def options(self, call: Call) -> dict[str, Any]:
-        """Steps, widths, layers, directions; which result it is, and whether it is billed."""
+        """Widths, layers, directions; which result it is, and whether it is billed."""
         module, shape = call.module, call.values[0].shape
         assert isinstance(module, nn.RNNBase)
         return {
             "cell": type(module).__name__,
-            "steps": shape[1] if module.batch_first else shape[0],
             "inputs": shape[2],
             "hidden": module.hidden_size,
             "layers": module.num_layers,
@@ -70,8 +69,11 @@ class Recurrent(Kind):
         }
 
     def macs(self, shape: Shape) -> int:
-        """Every gate of every step reads the inputs and the state before."""
-        return int(shape["steps"] * _weights(shape)) if shape["billed"] else 0
+        """Every gate of every step of every sequence reads the inputs and the state before."""
+        if not shape["billed"]:
+            return 0
+        (sequences,) = shape["operands"]
+        return int(math.prod(sequences[:2]) * _weights(shape))
 
     def params(self, shape: Shape) -> int:
         """Weights of inputs and states, and two biases a gate."""
@@ -107,7 +109,7 @@ def _weights(shape: Shape) -> int:
 
 
 def _layer(shape: Shape, layer: int, at: int) -> tuple[Op, ...]:
-    """One layer, sequence first: steps x directions x 1 x hidden, then with one axis of columns."""
+    """One layer, steps x directions x sequences x hidden, then with one axis of columns."""
     hidden, directions, gates = shape["hidden"], shape["directions"], GATES[shape["cell"]]
     reads = shape["inputs"] if layer == 0 else directions * hidden
     rows = gates * hidden

@@ -118,6 +118,8 @@ def _reshaped(
 ) -> tuple[int, Layout]:
     """Where the channels stand afterwards, and their layout."""
     block = _block_of(value.shape, out, axis)
+    if 0 in block.ins:
+        raise Apart("it puts the samples of a batch beside the channels")
     sizes = [out[place] for place in block.outs]
     if len(block.outs) == 1:
         at = block.ins.index(axis)

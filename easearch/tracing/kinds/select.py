@@ -166,7 +166,7 @@ def _around(whole: tuple[int, ...], axis: int | None) -> tuple[int, int, int]:
     """Positions before the channels, channels, positions behind them."""
     if axis is None:
         return 1, 1, math.prod(whole)
-    return math.prod(whole[1:axis]), whole[axis], math.prod(whole[axis + 1 :])
+    return math.prod(whole[:axis]), whole[axis], math.prod(whole[axis + 1 :])
 
 
 def _indexed(value: Value, axis: int, index: Any) -> int:

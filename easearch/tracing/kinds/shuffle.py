@@ -53,9 +53,9 @@ class ChannelShuffle(Kind):
         size = shape.out_size
         perm = (0, 2, 1, *range(3, 3 + len(size)))
         return (
-            Op(type="Reshape", integers=((1, many, width, *size),)),
+            Op(type="Reshape", integers=((shape.out_batch, many, width, *size),)),
             Op(type="Transpose", inputs=("0",), attributes=(("perm", perm),)),
-            Op(type="Reshape", inputs=("1",), integers=((1, shape.out_channels, *size),)),
+            Op(type="Reshape", inputs=("1",), integers=(shape.out_shape,)),
         )
 
     def _groups(self, call: Call) -> int:

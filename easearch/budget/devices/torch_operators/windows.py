@@ -173,6 +173,16 @@ def _resize(node: Node) -> Function:
     return lambda x: F.interpolate(x, **options)
 
 
+def _sample(node: Node) -> Function:
+    mode, outside = node.attribute("mode", "linear"), node.attribute("padding_mode", "zeros")
+    options = {
+        "mode": {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode),
+        "padding_mode": outside,
+        "align_corners": bool(node.attribute("align_corners", 0)),
+    }
+    return lambda x, grid: F.grid_sample(x, grid, **options)
+
+
 def _mode(node: Node) -> tuple[str, bool]:
     """torch's name of the interpolation, and whether corners are aligned."""
     mode = node.attribute("mode", "nearest")
@@ -247,6 +257,7 @@ RULES: dict[str, Rule] = {
     "BatchNormalization": Rule(make=_batch_norm),
     "Conv": Rule(make=_conv),
     "ConvTranspose": Rule(make=_transposed),
+    "GridSample": Rule(make=_sample),
     "GroupNormalization": Rule(make=_group_norm),
     "InstanceNormalization": Rule(make=_instance_norm),
     "LRN": Rule(make=_local_norm),
