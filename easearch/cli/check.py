@@ -41,7 +41,7 @@ def check(
         ]
         document: dict[str, Any] = {
             "model": model,
-            "input": list(subject.sample.shape[1:]),
+            "input": subject.sizes,
             "grows": told.groups > 0,
             "groups": groups,
             "layers": [asdict(row) for row in rows],

@@ -46,7 +46,7 @@ def measure(
         print_json(
             {
                 "model": model,
-                "input": list(subject.sample.shape[1:]),
+                "input": subject.sizes,
                 "device": device,
                 "precision": precision,
                 "costs": totals,

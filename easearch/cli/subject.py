@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from easearch.errors import GraphError, nearest, reason_of, shown
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from easearch.structures import Structure
 
 SIDE = 28
 """Pixels a side where nobody says: those of the embedded data."""
@@ -26,7 +28,14 @@ class Subject:
 
     name: str
     model: nn.Module
-    sample: Tensor
+    sample: Structure
+
+    @property
+    def sizes(self) -> list[int]:
+        """Of one input, without the batch; of several, of the first."""
+        from easearch.structures import tensors
+
+        return list(next(iter(tensors(self.sample))).shape[1:])
 
 
 def find_subject(
@@ -48,16 +57,17 @@ def find_subject(
     if text in SEEDS:
         shape = read_size(size) if size else (1, SIDE, SIDE)
         model = _made(text, {"channels": shape[0], **arguments})
-        shape = (arguments.get("channels", shape[0]), *shape[1:])
+        sample: Structure = torch.zeros(1, arguments.get("channels", shape[0]), *shape[1:])
     elif is_folder(text):
-        model, shape = _from_run(Path(text), arguments, size, factory)
+        model, sample = _from_run(Path(text), arguments, size, factory)
     elif ":" in text:
-        model, shape = made(find_factory(text), arguments, text), read_size(size or "")
+        model = made(find_factory(text), arguments, text)
+        sample = torch.zeros(1, *read_size(size or ""))
     else:
         known = nearest(text, SEEDS)
         raise GraphError(f"expected a seed, a run folder, or {FORM}, got {shown(text)}; {known}")
     model.eval()
-    return Subject(name=text, model=model, sample=torch.zeros(1, *shape))
+    return Subject(name=text, model=model, sample=sample)
 
 
 def read_size(text: str) -> tuple[int, ...]:
@@ -91,7 +101,9 @@ def _made(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 def _from_run(
     folder: Path, arguments: Mapping[str, Any], size: str | None, factory: str | None
-) -> tuple[nn.Module, tuple[int, ...]]:
+) -> tuple[nn.Module, Structure]:
+    import torch
+
     from easearch.growth.checkpoint import load, read_architecture
 
     if arguments:
@@ -99,4 +111,6 @@ def _from_run(
             f"--set changes a seed, but '{folder}' is a finished network; leave it out"
         )
     model = load(folder, factory=factory)
-    return model, read_size(size) if size else read_architecture(folder).input
+    if size:
+        return model, torch.zeros(1, *read_size(size))
+    return model, read_architecture(folder).sample()

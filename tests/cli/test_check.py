@@ -25,6 +25,14 @@ def one():
 
 def two(width=6):
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 4, 3))
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.mix, self.head = nn.Embedding(9, 6), nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, ids, weights):
+        return self.head(torch.relu(self.mix(self.table(ids) * weights.unsqueeze(-1))).mean(1))
 """
 SEED = ["mobilenet_v1", "--set", "layout=[[8,1,1],[8,1,2]]"]
 
@@ -212,3 +220,22 @@ def test_a_saved_network_of_ones_own_needs_its_factory_named(
         del sys.modules["mine_for_check"]
     assert main(["check", "saved", "--factory", "mine_for_check:one"]) == 1
     assert "not of one network" in capsys.readouterr().err
+
+
+def test_a_saved_network_gets_inputs_as_it_learned_from(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole numbers, and several tensors by name."""
+    from easearch.factories import find_factory
+
+    words = find_factory("mine_for_check:Words")
+    sample = {"ids": torch.tensor([[0, 8, 3, 2]]), "weights": torch.ones(1, 4)}
+    ea.save(words(), "saved", sample=sample, factory=words)
+    named = ["saved", "--factory", "mine_for_check:Words", "--json"]
+    assert main(["check", *named]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["input"] == [4]
+    assert main(["measure", *named, "--meters", "macs,params"]) == 0
+    costs = json.loads(capsys.readouterr().out)["costs"]
+    assert costs["macs"]["total"] == 4 * 6 * 8 + 8 * 3
+    assert costs["params"]["total"] == sum(p.numel() for p in words().parameters())
