@@ -11,8 +11,15 @@ import torch
 from torch import nn
 
 from easearch.budget import Latency, LatencyTable
-from easearch.budget.latency.affine import Point, ends, fit
-from easearch.budget.latency.calibration import calibrate, networks, structure
+from easearch.budget.latency.affine import Point, ends, fit, left_out
+from easearch.budget.latency.calibration import (
+    DRIFT,
+    calibrate,
+    calibration_file,
+    learn,
+    networks,
+    structure,
+)
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.tracing import trace
@@ -109,3 +116,31 @@ def test_opaque_layers_are_refused(tmp_path: Path) -> None:
 def test_the_whole_graph_is_executed(small: Graph) -> None:
     milliseconds, noise = Latency().whole(small, rounds=2)
     assert milliseconds > 0 <= noise
+
+
+def test_an_interval_is_no_narrower_than_what_certificates_showed(small: Graph) -> None:
+    """95 of 100 lie inside; what was measured alone gives the left-out error and a drift."""
+    meter = Latency()
+    first = meter.calibration(small)
+    assert first.interval is not None and first.seen == ()
+    apart = [abs(error) for error in left_out([[point] for point in first.points])]
+    assert first.interval == pytest.approx(max(apart) + DRIFT)
+    predicted = meter.cost(small).total
+    wide = 1 + 2 * first.interval
+    for number in range(40):
+        meter.learn(small, predicted * (wide if number == 7 else 1.001))
+    assert Latency().calibration(small).interval == pytest.approx(first.interval)
+    meter.learn(small, predicted / wide)
+    widened = Latency().calibration(small)
+    assert widened.interval == pytest.approx(max(wide - 1, 1 - 1 / wide), rel=0.5)
+    assert widened.interval > first.interval and widened.line == first.line
+    assert meter.calibration(small).interval == first.interval, "while a meter lives it says one"
+
+
+def test_learning_needs_a_calibration(small: Graph) -> None:
+    other = trace(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1)), torch.zeros(1, 3, 9, 9)
+    )
+    path = calibration_file(Latency().device, other, "fp32")
+    learn(other, Latency().device, "fp32", 0.5)
+    assert not path.exists()

@@ -13,6 +13,7 @@ from easearch.budget.latency.calibration import (
     SESSIONS,
     Calibration,
     calibrate,
+    learn,
     paid,
     structure,
 )
@@ -124,6 +125,12 @@ class Latency(LayerMeter):
     def interval(self, graph: Graph) -> float | None:
         """As the calibration has it."""
         return self.calibration(graph).interval
+
+    def learn(self, graph: Graph, measured_ms: float) -> None:
+        """Keep how far a file's latency was from its prediction, for later intervals."""
+        if self.device.stopwatch is not None:
+            error = measured_ms / self.cost(graph).total - 1
+            learn(graph, self.device, self.precision, error)
 
     def note(self, graph: Graph) -> str:
         """Where the calibration comes from, if not from the device itself."""
