@@ -1,11 +1,9 @@
 """Numbers over seeds: means, paired differences to a reference, their intervals; and the
 hypervolume of a front.
 
-Intervals are percentile bootstraps over seeds [Efron1979]; with few seeds they are narrower than
-their name says (the page says so).
+Intervals are Student's t over seeds: percentile bootstraps of five seeds cover 85 %, not 95 %.
 
-[Efron1979] B. Efron, Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7,
-1-26, 1979. [Zitzler1999] E. Zitzler and L. Thiele, Multiobjective Evolutionary Algorithms: A
+[Zitzler1999] E. Zitzler and L. Thiele, Multiobjective Evolutionary Algorithms: A
 Comparative Case Study and the Strength Pareto Approach, IEEE Transactions on Evolutionary
 Computation 3, 257-271, 1999: the area that a front covers.
 """
@@ -17,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-RESAMPLES = 10_000
 LEVEL = 0.95
 Interval = tuple[float, float]
 Entries = Sequence[Mapping[str, Any]]
@@ -55,10 +53,10 @@ def paired(
     return Paired(
         values=values,
         mean=float(np.mean(values)),
-        interval=bootstrap(values),
+        interval=t_interval(values),
         differences=differences,
         difference=float(np.mean(differences)) if differences else None,
-        difference_interval=bootstrap(differences),
+        difference_interval=t_interval(differences),
     )
 
 
@@ -88,11 +86,10 @@ def hypervolume(
     return area / ((high - low) * (1 - chance))
 
 
-def bootstrap(values: Sequence[float], seed: int = 0) -> Interval | None:
-    """The percentile interval of the mean; None for fewer than two values."""
+def t_interval(values: Sequence[float]) -> Interval | None:
+    """The 95 % interval of the mean by Student's t; None for fewer than two values."""
     if len(values) < 2:
         return None
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    means = np.asarray(values)[drawn].mean(axis=1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    return mean - half, mean + half

@@ -10,7 +10,7 @@ from made_terms import terms
 from scipy import stats
 
 from easearch.comparing.judge import FEWEST, rows_of, sentence
-from easearch.comparing.paired import bootstrap, hypervolume
+from easearch.comparing.paired import hypervolume, t_interval
 
 ONE = terms({"macs": 100.0})
 FRONT = terms(
@@ -84,25 +84,22 @@ def test_seeds_that_one_arm_has_are_left_out_of_pairs() -> None:
     assert grow.front[0].costs["macs"] == pytest.approx((90 + 110 + 110) / 3)
 
 
-def test_the_interval_is_the_percentile_bootstrap() -> None:
-    values = np.random.default_rng(3).normal(2.0, 1.0, 30)
-    low, high = bootstrap(values.tolist()) or (0.0, 0.0)
-    other = stats.bootstrap(
-        (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(7)
-    ).confidence_interval
-    assert (low, high) == pytest.approx(tuple(other), abs=0.03)
-    assert bootstrap(values.tolist()) == (low, high)
-    assert bootstrap([1.0]) is None
-    assert bootstrap([1.0, 1.0]) == (1.0, 1.0)
+def test_the_interval_is_students() -> None:
+    values = np.random.default_rng(3).normal(2.0, 1.0, 5)
+    low, high = t_interval(values.tolist()) or (0.0, 0.0)
+    other = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert (low, high) == pytest.approx(tuple(other), rel=1e-9)
+    assert t_interval([1.0]) is None
+    assert t_interval([1.0, 1.0]) == (1.0, 1.0)
 
 
-def test_intervals_cover_about_as_often_as_they_say() -> None:
+def test_intervals_of_five_seeds_cover_as_often_as_they_say() -> None:
     draws = np.random.default_rng(11)
     held = 0
-    for _ in range(150):
-        low, high = bootstrap(draws.normal(0, 1, 25).tolist()) or (0.0, 0.0)
+    for _ in range(2000):
+        low, high = t_interval(draws.normal(0, 1, 5).tolist()) or (0.0, 0.0)
         held += low <= 0 <= high
-    assert 0.86 <= held / 150 <= 1.0
+    assert held / 2000 == pytest.approx(0.95, abs=0.015)
 
 
 # --- fronts

@@ -11,7 +11,7 @@ import yaml
 from easearch.budget.store import write_atomic
 from easearch.comparing.files import PAGE
 from easearch.comparing.judge import AtLimit, Row, meter_of, sentence
-from easearch.comparing.paired import RESAMPLES, Paired
+from easearch.comparing.paired import Paired
 from easearch.comparing.point import Point
 from easearch.comparing.results import Comparison
 from easearch.comparing.telling.curves import curves
@@ -67,7 +67,6 @@ def render(found: Comparison) -> str:
                 *_limit_tables(rows, terms, found.reference),
             ],
             hypervolume=_meter(terms),
-            resamples=RESAMPLES,
             legend=[(row.arm, row.about) for row in rows],
             facts=_facts(terms, rows),
             notes=found.notes,
