@@ -258,15 +258,15 @@ class Assembly:
         for _ in range(TRIES):
             certificate = self._export(grower, bounds)
             done = roomy or self.diverged or not grower.steps
-            if certificate.meets and (done or certificate.room == 1.0):
+            over = certificate.missed
+            if not over and (done or certificate.room == 1.0):
                 return certificate
-            if certificate.meets:
+            if not over:
                 roomy, tighter = True, certificate.room
                 self._step_back(
                     grower, tighter, "the exported file leaves much of its limits unused"
                 )
                 continue
-            over = [p for p in certificate.proofs if not p.meets]
             worst = max((p.measured or p.predicted) / p.limit for p in over)
             told = ", ".join(
                 f"{p.measured or p.predicted:.4g} {p.unit} of {p.limit:.4g}" for p in over
@@ -274,7 +274,7 @@ class Assembly:
             tighter /= worst * 1.01
             self._step_back(grower, tighter, f"the exported file missed its limit ({told})")
         certificate = self._export(grower, bounds)
-        if not certificate.meets:
+        if certificate.missed:
             raise BudgetError(
                 f"the exported file still misses its limit after {TRIES} smaller plans ({told}); "
                 "raise the limit, or measure on a quieter machine"
@@ -311,7 +311,7 @@ class Assembly:
             file, grower.state.graph, bounds, shape, precision, pauses_s=PATIENT_S
         )
         certificate.save(self.folder / "certificate.json")
-        for text in certificate.surprises:
+        for text in (*certificate.undecided, *certificate.surprises):
             self.watch(Note(text=text))
         return certificate
 

@@ -26,7 +26,7 @@ UNUSED, FULL = 0.85, 0.97
 """A file that takes no more of a limit leaves room for another plan; so much is aimed at then."""
 
 NOISY = 0.03
-"""A measurement that is noisier says nothing of a prediction."""
+"""A measurement that is noisier decides nothing near a limit, and teaches nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,24 @@ class Proof:
         )
 
     @property
-    def meets(self) -> bool:
-        """Whether the file keeps the limit to within the noise (unmeasured: the prediction)."""
+    def verdict(self) -> str:
+        """`met`, `missed`, or `not decided`: the noise is above 3 % and the limit lies within it.
+
+        A measurement may exceed the limit by its noise, where that is no more than 3 %. Without a
+        measurement the prediction decides.
+        """
         if self.measured is None:
-            return self.predicted <= self.limit
-        return self.measured <= self.limit * (1 + self.noise)
+            return "met" if self.predicted <= self.limit else "missed"
+        if self.noise <= NOISY:
+            return "met" if self.measured <= self.limit * (1 + self.noise) else "missed"
+        if self.measured > self.limit * (1 + NOISY):
+            return "missed"
+        return "met" if self.measured * (1 + self.noise) <= self.limit else "not decided"
+
+    @property
+    def meets(self) -> bool:
+        """Whether the limit is met."""
+        return self.verdict == "met"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +102,23 @@ class Certificate:
 
     @property
     def meets(self) -> bool:
-        """Whether every limit is kept."""
+        """Whether every limit is met."""
         return all(proof.meets for proof in self.proofs)
+
+    @property
+    def missed(self) -> tuple[Proof, ...]:
+        """The proofs of limits that the file exceeds."""
+        return tuple(proof for proof in self.proofs if proof.verdict == "missed")
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """A sentence a limit that the measurement was too noisy to decide."""
+        return tuple(
+            f"{p.meter}: not decided, {p.measured:.4g} {p.unit} of {p.limit:.4g} was measured with "
+            f"{p.noise:.1%} of noise; certify the file again on a quieter machine"
+            for p in self.proofs
+            if p.verdict == "not decided"
+        )
 
     @property
     def surprises(self) -> tuple[str, ...]:
@@ -124,6 +152,7 @@ class Certificate:
                     **proof.__dict__,
                     "error": proof.error,
                     "meets": proof.meets,
+                    "verdict": proof.verdict,
                     "surprise": proof.surprise,
                 }
                 for proof in self.proofs
@@ -153,8 +182,8 @@ def certify(
         sample_shape: (N, C, ...), sizes for further dimensions that the file leaves open.
         precision: in which numbers the file computes; the bounds' meters know it.
         pauses_s: before each further look at the file; there is one while a limit that is timed is
-            missed, and no other: whatever else a machine does only adds to a time, and busy moments
-            pass (`PATIENT_S`). The last look counts.
+            not met, and no other: whatever else a machine does only adds to a time, and busy
+            moments pass (`PATIENT_S`). The last look counts.
 
     Raises:
         FileFormatError: it is not a readable ONNX file.

@@ -94,7 +94,7 @@ def _point(run: Run) -> str:
         parts.append(f"in {told['precision']} {percent(told['test_exported']['accuracy'])}")
     for proof in run.certificate.proofs:
         cost = quantity(proof.predicted if proof.measured is None else proof.measured, proof.unit)
-        verdict = "met" if proof.meets else "MISSED"
+        verdict = "MISSED" if proof.verdict == "missed" else proof.verdict
         parts.append(f"{proof.meter} {cost} of {quantity(proof.limit, proof.unit)}, {verdict}")
     return ", ".join(parts)
 
@@ -104,7 +104,7 @@ def _proofs(run: Run) -> list[str]:
 
     found = []
     for proof in run.certificate.proofs if run.certificate is not None else ():
-        verdict = "met" if proof.meets else "MISSED"
+        verdict = "MISSED" if proof.verdict == "missed" else proof.verdict
         limit = quantity(proof.limit, proof.unit)
         text = f"{proof.meter} {limit} {verdict}: predicted {quantity(proof.predicted, proof.unit)}"
         if proof.measured is not None:

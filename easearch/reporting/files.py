@@ -52,6 +52,7 @@ class Certified(_File):
     error: float | None = None
     noise: float | None = None
     meets: bool
+    verdict: str = ""
     note: str = ""
     surprise: str = ""
     """Where the measurement lies outside of the predicted interval: a sentence that says so."""
@@ -63,6 +64,11 @@ class Certified(_File):
             return False
         room = self.interval * self.predicted + (self.noise or 0.0) * self.measured
         return abs(self.measured - self.predicted) > room
+
+    @property
+    def decided(self) -> bool:
+        """Whether the measurement was quiet enough to tell if the limit is met."""
+        return self.verdict != "not decided"
 
     @property
     def value(self) -> float | None:

@@ -54,7 +54,10 @@ def headline(run: RunFolder) -> Headline:
 def _verdict(run: RunFolder) -> tuple[str, str]:
     if run.certificate is None:
         return "Not certified", "open"
-    return ("It fits", "good") if run.certificate.meets else ("It does not fit", "bad")
+    if run.certificate.meets:
+        return "It fits", "good"
+    missed = any(row.decided and not row.meets for row in run.certificate.limits)
+    return ("It does not fit", "bad") if missed else ("Not decided", "open")
 
 
 def _sentence(run: RunFolder) -> str:
@@ -95,6 +98,8 @@ def _limit_sentence(row: Certified) -> str:
 
 
 def _kept(row: Certified) -> str:
+    if not row.decided:
+        return "too noisy to decide the limit of"
     if not row.meets:
         return "over the limit of"
     over = row.value is not None and row.value > row.limit

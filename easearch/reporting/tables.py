@@ -45,7 +45,7 @@ def certificate_table(certificate: Certificate) -> Table:
             _or_none(row.error, lambda v: percent(v, sign=True)),
             _or_none(row.noise or None, lambda v: f"±{SPACE}{percent(v)}"),
             quantity(row.limit, row.unit, 4),
-            "yes" if row.meets else "no",
+            "not decided" if not row.decided else "yes" if row.meets else "no",
         )
         for row in certificate.limits
     )

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-from easearch.budget import Budget, Latency, certify
+from easearch.budget import Budget, Certificate, Latency, certify, find_device
 from easearch.budget.certificate import Proof
 from easearch.budget.latency.models import whole_model
 from easearch.errors import FileFormatError
@@ -195,3 +195,36 @@ def test_room_is_what_a_wrong_prediction_left_unused(
     path = export(small, tmp_path / "model.onnx")
     certificate = certify(path, small, Budget({"macs": "2x"}).bounds(small), SAMPLE)
     assert replace(certificate, proofs=tuple(proofs)).room == pytest.approx(room)
+
+
+@pytest.mark.parametrize(
+    ("measured", "noise", "verdict"),
+    [
+        (1.9, 0.0, "met"),
+        (2.02, 0.02, "met"),
+        (2.05, 0.02, "missed"),
+        (1.9, 0.04, "met"),
+        (1.99, 0.04, "not decided"),
+        (2.03, 0.09, "not decided"),
+        (2.068, 0.089, "missed"),
+        (2.5, 0.5, "missed"),
+    ],
+)
+def test_a_noisy_measurement_decides_nothing_near_the_limit(
+    measured: float, noise: float, verdict: str
+) -> None:
+    """Above 3 % of noise: never met within it; missed where 3 % do not explain it."""
+    one = replace(proof(measured), noise=noise)
+    certificate = Certificate(
+        file="m.onnx",
+        fingerprints={"m.onnx": ""},
+        proofs=(one,),
+        device=find_device("host"),
+        date="",
+    )
+    assert one.verdict == certificate.to_json()["proofs"][0]["verdict"] == verdict
+    assert one.meets == certificate.meets == (verdict == "met")
+    assert bool(certificate.missed) == (verdict == "missed")
+    assert ["not decided" in text for text in certificate.undecided] == [True] * (
+        verdict == "not decided"
+    )
