@@ -96,6 +96,7 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "new axes": (Written(lambda x: x[:, None, ..., None]), LINE),
     "some positions before channels": (Written(lambda x: x.transpose(1, 2)[:, 2:7:2]), LINE),
     "positions on both sides": (Written(lambda x: x.transpose(1, 2)[:, 1:3, :, :4]), MAP),
+    "some channels and positions": (Written(lambda x: x[:, :4, :, :2]), MAP),
     "expand": (Written(lambda x: x[..., None].expand(-1, -1, -1, 3)), LINE),
     "a part": (Written(lambda x: x.split([2, 4], dim=1)[1]), LINE),
     "a part of positions": (Written(lambda x: x.chunk(3, dim=2)[2]), LINE),

@@ -80,10 +80,12 @@ class Select(Kind):
         """A Gather of as many positions, evenly spread, before the channels and behind them:
         which ones are chosen does not change how much is copied.
         """
-        (before, channels, behind), axis = _around(shape.in_shape, shape.in_axis), 1
+        ends = (shape.in_axis, shape.out_axis)
+        ends = (None, None) if None in ends else ends  # the channels may be among what is chosen
+        (before, channels, behind), axis = _around(shape.in_shape, ends[0]), 1
         made = [Op(type="Reshape", integers=((1, before, channels, behind),))]
         for there, wanted in zip(
-            (before, behind), _around(shape.out_shape, shape.out_axis)[::2], strict=True
+            (before, behind), _around(shape.out_shape, ends[1])[::2], strict=True
         ):
             if there != wanted:
                 chosen = tuple(number * there // wanted for number in range(wanted))
