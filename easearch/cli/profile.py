@@ -52,9 +52,6 @@ def profile(
     identity: Annotated[Path | None, typer.Option(help="File of the private key.")] = None,
     known_hosts: Annotated[Path | None, typer.Option(help="File of known host keys.")] = None,
     python: Annotated[str, typer.Option(help="The device's Python with onnxruntime.")] = "python3",
-    torch: Annotated[
-        str | None, typer.Option(metavar="cuda|cpu", help="A new device of plain torch.")
-    ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="A new device with cold caches.")] = False,
     csv: Annotated[
         Path | None, typer.Option(help="Take a vendor's table instead of measuring.")
@@ -95,7 +92,7 @@ def profile(
                     "known_hosts": str(known_hosts.resolve()) if known_hosts else None,
                     "python": python,
                 }
-                place = _device(device, threads, provider, link if ssh else None, torch, cold)
+                place = _device(device, threads, provider, link if ssh else None, cold)
                 told = _told(_measured(place, graphs, precisions, reach))
     if as_json:
         print_json(told)
@@ -125,7 +122,6 @@ def _device(
     threads: int,
     provider: str | None,
     link: dict[str, Any] | None,
-    torch: str | None,
     cold: bool,
 ) -> Device:
     """The device of that name, or a new one set up as told, its folder made."""
@@ -135,9 +131,9 @@ def _device(
 
     told = {
         "threads": threads if threads > 1 else None,
-        "provider": torch or provider,
+        "provider": provider,
         "ssh": link,
-        "reach": "ssh" if link else "torch" if torch else None,
+        "reach": "ssh" if link else None,
         "caches": "cold" if cold else None,
     }
     given = {key: value for key, value in told.items() if value is not None}

@@ -22,9 +22,7 @@ from easearch.budget import Budget, certify, find_device, find_meter, measure
 from easearch.budget.devices.counters import Rapl, Window, find_counter, joules_of, power
 from easearch.budget.devices.device import Device
 from easearch.budget.devices.profile import EnergyPart, Profile
-from easearch.budget.devices.running import runnable
 from easearch.budget.devices.timing import Here
-from easearch.budget.devices.torch_runtime import Torch
 from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.joules import BOOK, Sample, fit, read_samples
 from easearch.budget.latency.models import whole_model
@@ -222,8 +220,6 @@ def test_a_gpu_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         find_counter(gpu)
     with pytest.raises(MissingExtraError):
         Energy(gpu).charges([])
-    with pytest.raises(MissingExtraError):
-        find_counter(replace(place, stopwatch=Torch(provider="cuda:1")))
     with pytest.raises(DeviceError, match="no counter here sees the energy of 'host'"):
         find_counter(replace(place, stopwatch=None))
 
@@ -249,22 +245,6 @@ def test_energy_is_measured_where_a_counter_is(processor: Path, tmp_path: Path) 
     assert proof.note.startswith("measured: ")
     assert "by RAPL package-0" in proof.note
     assert "of the idle machine subtracted, spread" in proof.note
-
-
-def test_a_file_is_run_by_plain_torch_where_the_device_is(
-    processor: Path, small: Graph, tmp_path: Path
-) -> None:
-    place = replace(find_device("host"), name="plain", stopwatch=Torch(provider="cpu"))
-    path = tmp_path / "model.onnx"
-    path.write_bytes(whole_model(small))
-    reading = Energy(place, root=processor, window=SHORT).on_file(OnnxFile(path))
-    assert reading.value is not None and reading.value > 0
-    assert reading.note.startswith("measured: ")
-    before = torch.get_num_threads()
-    runnable(place, path)()
-    assert torch.get_num_threads() == before
-    with pytest.raises(DeviceError, match="expected a device of this machine, got 'plain'"):
-        runnable(replace(place, stopwatch=None), path)
 
 
 def test_a_fit_finds_what_made_the_numbers() -> None:

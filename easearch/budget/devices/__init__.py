@@ -10,13 +10,10 @@ from easearch.budget.devices.host import Host, this_host, warned
 from easearch.budget.devices.profile import FILE, Profile, profile_folders
 from easearch.budget.devices.ssh import Ssh, beside
 from easearch.budget.devices.timing import Here, Stopwatch, Timing
-from easearch.budget.devices.torch_runtime import Torch
 from easearch.errors import BudgetError, DeviceError, nearest, shown
 
 HOST = "host"
 LOG = logging.getLogger(__name__)
-LOCAL: dict[str, type[Here] | type[Torch]] = {"host": Here, "torch": Torch}
-"""Runtimes of this very process."""
 
 
 def find_device(name: str | Device) -> Device:
@@ -39,15 +36,14 @@ def find_device(name: str | Device) -> Device:
 def device_of(profile: Profile) -> Device:
     """The device that a profile describes; a host that is not the profile's is warned of."""
     known = profile.host.host() if profile.host is not None else None
-    local = LOCAL.get(profile.reach)
-    if local is None:
+    if profile.reach != "host":
         return Device(
             name=profile.name,
             host=known or _untold(profile),
             stopwatch=_reached(profile),
             profile=profile,
         )
-    stopwatch = local(threads=profile.threads, provider=profile.provider)
+    stopwatch = Here(threads=profile.threads, provider=profile.provider)
     here = _here(stopwatch, profile.name, known)
     return Device(
         name=profile.name,

@@ -18,14 +18,13 @@ from typing import Any, Protocol
 
 from easearch.budget.devices.device import Device
 from easearch.budget.devices.timing import Here
-from easearch.budget.devices.torch_runtime import Torch
 from easearch.errors import DeviceError, MissingExtraError
 
 POWERCAP = Path("/sys/class/powercap")
 TICK = 0.001
 """Seconds between two readings; RAPL moves about once a millisecond, NVML in 20 to 100."""
 GPU_PROVIDERS = ("CUDA", "Tensorrt", "cuda")
-"""Of ONNX Runtime, and of torch."""
+"""Of ONNX Runtime."""
 
 
 class Counter(Protocol):
@@ -135,7 +134,7 @@ def find_counter(device: Device, root: Path | None = None) -> Counter:
         DeviceError: nothing here counts that device's energy; says why.
         MissingExtraError: it is a GPU, and nvidia-ml-py is not installed.
     """
-    if not isinstance(device.stopwatch, Here | Torch):
+    if not isinstance(device.stopwatch, Here):
         raise DeviceError(f"no counter here sees the energy of '{device.name}'")
     provider, _, number = device.stopwatch.provider.partition(":")
     return Nvml(int(number or 0)) if provider.startswith(GPU_PROVIDERS) else Rapl(root)

@@ -107,7 +107,7 @@ class Profile(_Part):
     """One device. `reach` says where models are run: nowhere for `table`."""
 
     name: Annotated[str, AfterValidator(_name)]
-    reach: Literal["host", "ssh", "torch", "table"] = "host"
+    reach: Literal["host", "ssh", "table"] = "host"
     ssh: SshPart | None = None
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     provider: Told = PROVIDER

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 from easearch.budget.devices import runner
 from easearch.budget.devices.device import Device
 from easearch.budget.devices.timing import Here, Model
-from easearch.budget.devices.torch_program import Program
-from easearch.budget.devices.torch_runtime import Torch, threads_set, torch_device
 from easearch.errors import DeviceError
 
 
@@ -30,27 +26,9 @@ def runnable(
     """
     source = str(model) if isinstance(model, Path) else model
     place = device.stopwatch
-    if isinstance(place, Torch):
-        return _in_torch(place, source, sample)
     if not isinstance(place, Here):
         raise DeviceError(f"expected a device of this machine, got '{device.name}'")
     try:
         return runner.bound_call(source, sample, place.threads, place.provider)
     except runner.CannotRun as error:
         raise DeviceError(str(error)) from error
-
-
-def _in_torch(
-    place: Torch, source: bytes | str, sample: Sequence[int] | None
-) -> Callable[[], None]:
-    where = torch_device(place.provider)
-    with torch.inference_mode():
-        program = Program(source, where, sample)
-
-    def run() -> None:
-        with torch.inference_mode(), threads_set(place.threads):
-            program.run()
-            if where.type == "cuda":
-                torch.cuda.synchronize(where)
-
-    return run
