@@ -111,6 +111,11 @@ def restore(
     return new
 
 
+def copied(model: nn.Module) -> nn.Module:
+    """A copy of a model, also while gradients flow through what its modules computed last."""
+    return copy.deepcopy(model, dict[int, Any](loose(model)))
+
+
 def loose(model: nn.Module) -> dict[int, Tensor]:
     """`id` -> a copy, of the tensors that modules have as attributes and that gradients flow
     through: such are no leaves, and torch does not copy them.

@@ -261,3 +261,36 @@ def test_other_computed_weights_freeze_by_name(case: str) -> None:
     wider = ea.apply(model, graph, moves_of(graph))
     assert torch.allclose(wider(x), model(x), rtol=1e-9, atol=1e-9)
     assert ea.trace(wider, x) == graph.after(moves_of(graph))
+
+
+def _plain_net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+PUT_ON: dict[str, Callable[[nn.Module], Any]] = {
+    "mask": lambda layer: prune.l1_unstructured(layer, "weight", 0.4),
+    "weight norm": torch.nn.utils.parametrizations.weight_norm,
+    "older weight norm": torch.nn.utils.weight_norm,
+    "older spectral norm": torch.nn.utils.spectral_norm,
+}
+
+
+@pytest.mark.parametrize("name", PUT_ON)
+def test_what_was_put_on_a_network_and_trained_is_exported_and_saved(
+    name: str, tmp_path: Path
+) -> None:
+    """While gradients flow through the weights that were computed last; the factory builds the
+    network without what computes them.
+    """
+    torch.manual_seed(0)
+    model, x = _plain_net(), torch.randn(5, 6)
+    PUT_ON[name](model[0])
+    model(x).sum().backward()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert ea.export(model, x, tmp_path / "model.onnx").difference < 1e-5
+    after = model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    if name != "older spectral norm":  # cannot be taken apart
+        ea.save(model, tmp_path / "saved", sample=x, factory=_plain_net)
+        again = ea.load(tmp_path / "saved", factory=_plain_net)
+        assert torch.allclose(again(x), model.eval()(x), atol=1e-6)

@@ -7,7 +7,6 @@ outputs agree. A file in int8 is made of one that passed.
 
 from __future__ import annotations
 
-import copy
 import os
 import tempfile
 from collections.abc import Iterable
@@ -33,6 +32,7 @@ from easearch.exporting.quantize import (
 from easearch.exporting.subject import Subject, subject
 from easearch.exporting.writing import checked, write
 from easearch.files import write_files
+from easearch.reparametrized import copied
 from easearch.roles import PRECISIONS
 from easearch.structures import Structure
 from easearch.tracing.flat import Flat
@@ -197,13 +197,13 @@ def _proven(given: Subject, draft: Path, tolerance: float) -> float:
 
 def _enlivened(given: Subject) -> Subject:
     """The same with parameters that are zero throughout drawn at random."""
-    plain = copy.deepcopy(given.flat.body)
+    body = copied(given.flat.body)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in plain.parameters():
+        for parameter in body.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.1, generator=generator)
-    other = replace(given, flat=Flat(plain, given.flat.sample, (Tensor,)))
+    other = replace(given, flat=Flat(body, given.flat.sample, (Tensor,)))
     return replace(other, checks=[(values, other.run(values)) for values, _ in given.checks])
 
 

@@ -7,7 +7,6 @@ file), in evaluation mode. What it gives on batches of several sizes is what a f
 from __future__ import annotations
 
 import contextlib
-import copy
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from easearch.exporting.parity import (
     check_inputs,
     check_output,
 )
+from easearch.reparametrized import copied, plain
 from easearch.structures import Structure, leaves, mapped
 from easearch.tracing.flat import Flat, Hole, described
 
@@ -78,10 +78,10 @@ def subject(model: nn.Module, sample: Structure) -> Subject:
     """
     with _random_state_kept():
         try:
-            plain = copy.deepcopy(model).cpu().float().eval()
-            plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            body = copied(plain(model)).cpu().float().eval()
+            body.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             given = mapped(_plain, sample)
-            flat = Flat(plain, given, (Tensor,))
+            flat = Flat(body, given, (Tensor,))
             values = flat.inputs.of(given)
             first = _run(flat, values)
         except EasearchError as error:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
+from easearch import reparametrized
 from easearch.checks.objects import check_model
 from easearch.claims import writing
 from easearch.errors import FileFormatError, GraphError, nearest, reason_of
@@ -75,6 +76,8 @@ def save(
         with torch.random.fork_rng():  # what is drawn for this check is not the user's
             again = architecture.build(_callable(factory))
         told = f"{architecture.factory or 'the factory'} does not build this network again"
+        if shapes_of(again) == shapes_of(reparametrized.plain(model)):
+            model = reparametrized.plain(model)  # masks were put on after it was built
         check_same(shapes_of(again), shapes_of(model), told)
     write(model, architecture, path)
 

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from easearch.errors import FileFormatError
 from easearch.graph import Graph
+from easearch.reparametrized import loose
 from easearch.tracing import KINDS
 
 Shapes = dict[str, tuple[int, ...]]
@@ -97,7 +98,7 @@ def without_memory(model: nn.Module) -> nn.Module:
         shape = tensor.detach().to("meta")
         own = isinstance(tensor, nn.Parameter)
         bare[id(tensor)] = nn.Parameter(shape, tensor.requires_grad) if own else shape
-    return copy.deepcopy(model, bare)
+    return copy.deepcopy(model, loose(model) | bare)
 
 
 def _numbers(shapes: Shapes) -> int:

@@ -9,7 +9,6 @@ gradient of all candidates, however many they are.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.growth.surgery import apply
 from easearch.moves import Move
+from easearch.reparametrized import copied
 from easearch.roles import Loss
 from easearch.scoring.samples.gradients import gradients
 
@@ -148,7 +148,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def _without_numbers(model: nn.Module) -> nn.Module:
     """A copy in double precision, in main memory, with zeros for all that it holds."""
-    blank = copy.deepcopy(model).cpu().double()
+    blank = copied(model).cpu().double()
     with torch.no_grad():
         for tensor in _tensors(blank).values():
             if tensor.is_floating_point():
