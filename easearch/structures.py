@@ -29,8 +29,11 @@ def arguments(inputs: Structure) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def call(model: nn.Module | Callable[..., Any], inputs: Structure) -> Structure:
-    """What a model gives for inputs: the one place that says how they are given to it."""
-    positional, keywords = arguments(inputs)
+    """What a model gives for inputs: the one place that says how they are given to it.
+
+    It gets copies: some models write into their inputs.
+    """
+    positional, keywords = arguments(mapped(torch.clone, inputs))
     return model(*positional, **keywords)
 
 

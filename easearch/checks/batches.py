@@ -100,7 +100,7 @@ def outputs_of(model: nn.Module, inputs: Any, held: Mapping[str, Tensor] | None 
     """
     try:
         if held is not None:
-            return functional_call(model, dict(held), *arguments(inputs))
+            return functional_call(model, dict(held), *arguments(mapped(torch.clone, inputs)))
         return call(model, inputs)
     except (EasearchError, torch.OutOfMemoryError):
         raise

@@ -17,6 +17,7 @@ from easearch.errors import EasearchError, GraphError
 from easearch.graph import Graph
 from easearch.moves import Candidate, Move, NewNeuron, Plan, Remove, Split
 from easearch.reparametrized import plain
+from easearch.structures import Structure, tensors
 
 MOVES = (Split, NewNeuron, Remove, NewLayer)
 
@@ -41,6 +42,21 @@ def check_model(model: Any, *, values: bool = True, kind: type[EasearchError] = 
             raise kind(
                 f"expected a model with numbers in it, got '{name}' on the meta device; move it "
                 "with to_empty and load its weights"
+            )
+
+
+def check_sample(sample: Structure) -> None:
+    """Refuse tensors that nothing can be run on.
+
+    Raises:
+        GraphError: a tensor without samples or numbers, or that is not dense.
+    """
+    for x in tensors(sample):
+        if x.layout != torch.strided or x.is_nested:
+            raise GraphError(f"expected a sample of dense tensors, got one of {x.layout}")
+        if x.dim() and not len(x):
+            raise GraphError(
+                f"expected at least one sample, got a tensor of shape {tuple(x.shape)}"
             )
 
 

@@ -14,10 +14,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from easearch.checks.objects import check_model
 from easearch.errors import GraphError
 from easearch.graph import Graph
 from easearch.growth.draws import Run, fixed_state
 from easearch.growth.surgery import apply, resize
+from easearch.growth.thresholds import may_decide_on_widths
 from easearch.moves import Split
 from easearch.structures import Structure, mapped, tensors
 from easearch.tracing import trace as walked
@@ -32,6 +34,8 @@ LEAST = 3
 """Channels of the narrowest group of the copy."""
 SHARES = ((1.5, -0.5), (0.25, 0.5, 0.25), (0.5, 0.5))
 """How the first channels of a group are split; a group has one, two or all three of these."""
+FAR = 64
+"""Parts of the first channel where a width beyond the model's own is looked at."""
 CLOSE, EXACT, LOOSE = 1e-5, 1e-8, 1e-3
 """Differences, relative to the largest output: of a network in its own precision, which is then
 believed; in float64; in its own precision where float64 does not run.
@@ -58,6 +62,8 @@ def trace(model: nn.Module, sample: Structure, *, check: bool = True) -> Graph:
         GraphError: the model cannot be traced, or does not run on the sample; a copy of it does not
             give the same outputs twice.
     """
+    if check:
+        check_model(model)
     graph = walked(model, sample)
     return checked(model, graph, sample) if check else graph
 
@@ -74,14 +80,22 @@ def checked(model: nn.Module, graph: Graph, sample: Structure) -> Graph:
     with fixed_state(model):
         trial = _Trial(model, graph, sample)
         try:
-            if trial.holds(names):
-                return graph
+            kept = _kept(trial, names)
+            if may_decide_on_widths(model):
+                kept = _kept(_Trial(model, graph, sample, far=True), kept)
         except _Uncopied:
             return _frozen(graph, names, UNCOPIED)
-        trial.settle()
-        kept: list[str] = []
-        _keep(trial, names, kept)
     return _frozen(graph, [name for name in names if name not in kept], BROKEN)
+
+
+def _kept(trial: _Trial, names: Sequence[str]) -> list[str]:
+    """Those groups that can be widened together."""
+    if trial.holds(names):
+        return list(names)
+    trial.settle()
+    kept: list[str] = []
+    _keep(trial, names, kept)
+    return kept
 
 
 def _keep(trial: _Trial, names: Sequence[str], kept: list[str]) -> None:
@@ -107,10 +121,14 @@ class _Uncopied(Exception):
 
 
 class _Trial:
-    """A model, narrow in some groups, beside itself with these groups widened."""
+    """A model, narrow in some groups, beside itself with these groups widened; `far`: at its own
+    widths, beside itself four times as wide and more.
+    """
 
-    def __init__(self, model: nn.Module, graph: Graph, sample: Structure) -> None:
-        self._model, self._graph = model, graph
+    def __init__(
+        self, model: nn.Module, graph: Graph, sample: Structure, far: bool = False
+    ) -> None:
+        self._model, self._graph, self._far = model, graph, far
         self._numbers = {group.name: at for at, group in enumerate(graph.growable)}
         self._samples = (_single(_varied(of_two(sample))), _single(sample))
         self._inputs = self._samples[0]
@@ -133,9 +151,11 @@ class _Trial:
 
     def holds(self, names: Sequence[str]) -> bool:
         """Whether groups of other widths, widened silently, leave the outputs as they are."""
-        widths = {name: LEAST + self._numbers[name] % 3 for name in names}
+        widths, moves = self._narrow(names)
+        if self._far:
+            widths = {}
+            moves = [move for name in names for move in _many(name, self._graph.groups[name].width)]
         small = self._graph.with_widths(widths)
-        moves = [move for name in names for move in _moves(name, self._numbers[name])]
         for seed in range(DRAWS):
             try:
                 narrow = self._copy(widths)
@@ -146,6 +166,10 @@ class _Trial:
             if found is not None:
                 return found
         return True
+
+    def _narrow(self, names: Sequence[str]) -> tuple[dict[str, int], list[Split]]:
+        widths = {name: LEAST + self._numbers[name] % 3 for name in names}
+        return widths, [move for name in names for move in _moves(name, self._numbers[name])]
 
     def _copy(self, widths: Mapping[str, int]) -> nn.Module:
         """The model at other widths; in float32 if it has less, which rounds what is split."""
@@ -186,6 +210,12 @@ def _moves(name: str, number: int) -> list[Split]:
     """Silent splits: one to four channels more, as the group's number says."""
     many = 1 + number % len(SHARES)
     return [Split(group=name, channel=c, shares=s) for c, s in enumerate(SHARES[:many])]
+
+
+def _many(name: str, width: int) -> list[Split]:
+    """Silent splits of every channel: into four, the first into `FAR`."""
+    parts = [FAR, *[4] * (width - 1)]
+    return [Split(group=name, channel=c, shares=(1 / n,) * n) for c, n in enumerate(parts)]
 
 
 def _varied(inputs: Structure) -> Structure:

@@ -16,7 +16,7 @@ from torch._subclasses import FakeTensorMode
 from easearch.errors import printable, reason_of
 from easearch.structures import Structure, mapped, tensors
 
-MANY = 31
+MANY = 1009
 """Samples where nothing is computed. A prime: a size that is a multiple of it goes over samples."""
 
 
@@ -57,9 +57,19 @@ def imagined(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:
     with quiet(), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as form:
         given = mapped(form.from_tensor, inputs)
         try:
-            return _ran(traced, _batched(given, MANY))
+            seen = _ran(traced, _batched(given, MANY))
         except Exception:  # it may accept its own batch alone
             return _ran(traced, given)
+        own = next((len(x) for x in tensors(given) if x.dim()), 0)
+        if all(x.dim() and len(x) % MANY == 0 for x in _outputs(traced, seen)):
+            return seen
+        # A program may have been made for one number of samples: `x.split(4)`.
+        again = _ran(traced, given)
+        return again if any(x.dim() and len(x) == own for x in _outputs(traced, again)) else seen
+
+
+def _outputs(traced: fx.GraphModule, seen: dict[fx.Node, Any]) -> list[torch.Tensor]:
+    return list(tensors([seen[node] for node in traced.graph.nodes if node.op == "output"]))
 
 
 def _ran(traced: fx.GraphModule, inputs: Structure) -> dict[fx.Node, Any]:

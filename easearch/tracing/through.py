@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from easearch.graph import Layout
 from easearch.tracing.call import Call, Value
 from easearch.tracing.layouts import Apart, Layouts
+from easearch.tracing.recording import MANY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +74,22 @@ def tied(call: Call, layouts: Layouts) -> Through:
 
 
 def one_sample(shape: tuple[int, ...], batch: int, axis: int | None = None) -> tuple[int, ...]:
-    """The sizes of one sample of a batch: its axis is the first that is a multiple of it, if not
-    said. Positions may have been put there too.
+    """The sizes of one sample of a batch, if it came alone: where its axis is not said, those of
+    which the batch is a factor. Positions may have been put there too.
     """
+    if axis is None and batch == MANY:  # a sample may meet every other
+        return tuple(_without(size, batch) for size in shape)
     if axis is None:
         axis = next((at for at, size in enumerate(shape) if size and size % batch == 0), None)
     if axis is None:  # the same for all samples
         return shape
     return (*shape[:axis], shape[axis] // batch, *shape[axis + 1 :])
+
+
+def _without(size: int, factor: int) -> int:
+    while size and size % factor == 0:
+        size //= factor
+    return size
 
 
 def without(shape: tuple[int, ...], axis: int | None, layout: object) -> tuple[int, ...]:

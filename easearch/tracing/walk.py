@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from easearch.checks.objects import check_model
+from easearch.checks.objects import check_model, check_sample
 from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph, Held, Layer
 from easearch.reparametrized import plain
@@ -59,6 +59,7 @@ def trace(model: nn.Module, sample: Structure) -> Graph:
         GraphError: the model cannot be traced, or does not run on the sample.
     """
     check_model(model, values=False)
+    check_sample(sample)
     model = plain(model)
     traced = program(model, sample)
     inputs, seen = _seen(model, traced, sample)

@@ -102,6 +102,27 @@ class Windows(nn.Module):
         return self.head(x.view(-1, 64, 8).mean(1))
 
 
+class Chunks(nn.Module):
+    """Four samples at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(6, 8), nn.Linear(8, 7), nn.Linear(7, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = torch.relu(self.a(x)).split(4, 0)
+        return torch.cat([self.head(torch.relu(self.b(part))) for part in parts])
+
+
+class Pairs(Chunks):
+    """Every sample beside every other: what a sample costs that comes alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.a(x))
+        pairs = h.unsqueeze(0).expand(x.shape[0], -1, -1) - h.unsqueeze(1)
+        return self.head(torch.relu(self.b(pairs)).mean(1))
+
+
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "rows": (Rows, MAPS),
     "frames": (Frames, VIDEO),
@@ -180,3 +201,14 @@ def test_a_table_tells_a_layer_from_the_same_over_more_rows() -> None:
         if layer.kind == "linear"
     ]
     assert len({item_key((shape,)) for shape in shapes}) == 2
+
+
+@pytest.mark.parametrize("kind", [Chunks, Pairs])
+@pytest.mark.parametrize("samples", [1, 2, 4, 8])
+def test_samples_that_meet_each_other_cost_what_one_does_alone(
+    kind: type[Chunks], samples: int
+) -> None:
+    model = kind().eval()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 6))
+    assert macs(trace(model, torch.zeros(samples, 6))) == counter.get_total_flops() / 2
