@@ -15,15 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from easearch.checks.objects import check_model
-from easearch.errors import GraphError
+from easearch.errors import GraphError, reason_of
 from easearch.graph import Graph
 from easearch.growth.draws import Run, fixed_state
 from easearch.growth.surgery import apply, resize
 from easearch.growth.thresholds import may_decide_on_widths
 from easearch.moves import Split
-from easearch.structures import Structure, mapped, tensors
+from easearch.structures import Structure, call, mapped, tensors
 from easearch.tracing import trace as walked
-from easearch.tracing.recording import of_two
+from easearch.tracing.flat import described
+from easearch.tracing.recording import of_two, quiet
 
 BROKEN = (
     "with another width here the network does not compute the same: its code uses the width in a "
@@ -143,11 +144,23 @@ class _Trial:
             self._inputs = inputs
             if self.holds([]):
                 return
+        self._refuse_what_does_not_run()
         raise GraphError(
             "expected a model that gives the same outputs twice for the same input, got "
             f"{type(self._model).__name__}, whose graph cannot be checked; fix what it draws at "
             "random, or trace it with check=False"
         )
+
+    def _refuse_what_does_not_run(self) -> None:
+        sample = self._samples[-1]
+        try:
+            with quiet(), torch.no_grad():
+                call(self._copy({}).eval(), sample)
+        except Exception as error:
+            raise GraphError(
+                f"the model does not run on {described(sample)}: {reason_of(error)}; give a sample "
+                "of the size and type that the model was made for"
+            ) from error
 
     def holds(self, names: Sequence[str]) -> bool:
         """Whether groups of other widths, widened silently, leave the outputs as they are."""

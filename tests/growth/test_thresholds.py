@@ -137,3 +137,10 @@ def test_a_model_without_numbers_is_traced_unchecked() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2)).to("meta")
     with pytest.raises(GraphError, match="meta device"):
         ea.trace(model, torch.zeros(2, 6))
+
+
+def test_a_sample_of_another_type_is_said() -> None:
+    with pytest.raises(GraphError, match=r"does not run on .*float64.*same dtype"):
+        ea.trace(
+            nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2)), torch.zeros(2, 6).double()
+        )
