@@ -19,7 +19,7 @@ from torch import nn
 
 from easearch import record
 from easearch.budget import PATIENT_S, Certificate, certify
-from easearch.budget.shares import measurable, share_of
+from easearch.budget.utilization import measurable, share_of
 from easearch.errors import BudgetError, FolderError, TrainingError
 from easearch.exporting import Exported, ExportReport, export
 from easearch.graph import Graph
@@ -34,7 +34,7 @@ from easearch.recipe import built_criterion
 from easearch.reporting import write_report
 from easearch.reporting.digits import trust
 from easearch.roles import Bound, Criterion
-from easearch.scoring import Enough
+from easearch.scoring import AdaptiveSampleSize
 from easearch.selection import selector
 
 LOST = 0.02
@@ -189,7 +189,7 @@ class Assembly:
             text = f"scored again on {again:,} images: on {found.images:,} of them {why}"
             self.watch(Note(text=text))
 
-        return Enough(of=made, told=told)
+        return AdaptiveSampleSize(of=made, told=told)
 
     def _floors(self, bounds: Sequence[Bound]) -> dict[str, int]:
         """`growth.even` of the way from the seed's widths to the uniform ones within bounds."""

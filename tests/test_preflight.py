@@ -13,12 +13,12 @@ from networks import NETWORKS, SIZE
 
 import easearch as ea
 from easearch.budget import Budget, find_meter
-from easearch.budget.slips import Reach
+from easearch.budget.unit_check import Reach
 from easearch.errors import BudgetError, DeviceError
 from easearch.feed import DataFeed, data_of
 from easearch.graph import stride
 from easearch.growth.events import Event, Note
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.targets import towards
 from easearch.preflight.plan import Preflight, plan
 from easearch.preflight.reach import check_floors, filled, unreachable, widest
@@ -33,9 +33,9 @@ def graph_of(name: str) -> ea.Graph:
     return ea.trace(NETWORKS[name](), torch.zeros(1, 1, SIZE, SIZE))
 
 
-def growing(stages: tuple[float, ...] = (0.5, 1.0), **more: Any) -> Growing:
+def growing(stages: tuple[float, ...] = (0.5, 1.0), **more: Any) -> GrowthSchedule:
     at = tuple(range(1, len(stages) + 1))
-    return Growing(stages=stages, at=at, **{"width_step": STEP, **more})
+    return GrowthSchedule(stages=stages, at=at, **{"width_step": STEP, **more})
 
 
 def bounds(graph: ea.Graph, **limits: str) -> tuple[Bound, ...]:

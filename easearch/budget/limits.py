@@ -12,8 +12,8 @@ from easearch.budget.latency.step import find_step
 from easearch.budget.meters import METERS, check_precision, find_meter, load_plugins
 from easearch.budget.meters.meter import LayerMeter
 from easearch.budget.quantities import UNITS, Quantity, parse, spelled
-from easearch.budget.slips import Reach, slip
 from easearch.budget.time_cap import TimeCap
+from easearch.budget.unit_check import Reach, slip
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
 from easearch.roles import Bound, Meter

@@ -88,13 +88,13 @@ def _scored(path: Path, values: Mapping[str, Any], factory: str | None) -> Outco
     from easearch.growth.checked import trace
     from easearch.preflight.ready import seeded, training_device
     from easearch.recipe import built_criterion
-    from easearch.scoring import Enough
+    from easearch.scoring import AdaptiveSampleSize
 
     recipe = _recipe_of(path, values)
     growth, device = recipe.growth, training_device(recipe)
     rule = built_criterion(growth)
     if growth.images == "auto":
-        rule = Enough(of=rule)
+        rule = AdaptiveSampleSize(of=rule)
     with seeded(recipe):
         data = data_of(recipe)
         model = _network(path, recipe, factory, data).to(device)

@@ -20,7 +20,7 @@ from easearch.comparing.arms import ARMS
 from easearch.comparing.files import ENTRY, FAILED, Entry, part_folder
 from easearch.comparing.guard import Guarded
 from easearch.comparing.judging import certified, part_of, tested
-from easearch.comparing.quiet import Machine
+from easearch.comparing.machine_lock import Machine
 from easearch.comparing.terms import Terms
 from easearch.comparing.words import training_of
 from easearch.errors import BudgetError

@@ -16,7 +16,7 @@ from easearch.comparing.arms import ARMS
 from easearch.comparing.claim import claimed
 from easearch.comparing.entry import needs_of, run_entry, write_failure
 from easearch.comparing.files import ENTRY, FAILED, Entry, read_json
-from easearch.comparing.quiet import Machine
+from easearch.comparing.machine_lock import Machine
 from easearch.comparing.terms import Terms, known
 from easearch.comparing.words import training_of
 from easearch.errors import DeviceError, EasearchError, MissingExtraError, RecipeError, nearest

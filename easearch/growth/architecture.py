@@ -21,7 +21,7 @@ from easearch.factories import Factory, import_path, made
 from easearch.graph import Graph
 from easearch.growth import sampled
 from easearch.growth.deeper import describe, restoring
-from easearch.growth.distrust import (
+from easearch.growth.safe_loading import (
     Shapes,
     at_most,
     check_same,

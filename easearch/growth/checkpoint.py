@@ -29,7 +29,7 @@ from easearch.growth.architecture import (
     read_architecture,
     recorded,
 )
-from easearch.growth.distrust import Shapes, check_same, file_in, shapes_of
+from easearch.growth.safe_loading import Shapes, check_same, file_in, shapes_of
 from easearch.models import SEEDS
 from easearch.structures import Structure, tensors
 from easearch.tracing import trace

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from easearch.deepening import THEN, NewLayer
 from easearch.errors import GraphError
 from easearch.graph import Graph, Layer
-from easearch.growth.lineage import memory_format
+from easearch.growth.channel_mapping import memory_format
 from easearch.moves import Move
 
 CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}

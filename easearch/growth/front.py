@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from easearch.graph import Graph
+from easearch.growth.channel_pruning import keepable, removals
 from easearch.growth.compute import counted
-from easearch.growth.cutting import keepable, removals
 from easearch.growth.loop import Grower
 from easearch.growth.surgery import apply
 from easearch.roles import Batches, Loss, Worths

@@ -23,7 +23,7 @@ from easearch.graph import Graph
 from easearch.growth.checked import trace
 from easearch.growth.compute import Compute, counted
 from easearch.growth.events import Epoch, Note, Phase, Progress, Step, Watcher
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.hours import Hours
 from easearch.growth.planning import Growth, Planner, Verify
 from easearch.growth.state import Clock, State
@@ -59,7 +59,7 @@ class Grower:
     """One a growth, or, of a trunk that does not grow, one a network of its front."""
     meters: Sequence[Meter]
     training: Training
-    growing: Growing
+    growing: GrowthSchedule
     watch: Watcher
     verify: Verify
     left: Callable[[State], None]

@@ -21,10 +21,17 @@ from torch.optim import Optimizer
 
 from easearch.checks.objects import check_axis, check_moves, check_own
 from easearch.graph import Graph, Held, Layout
-from easearch.growth.carrying import carried
+from easearch.growth.channel_mapping import (
+    Axis,
+    Lineage,
+    axis_of,
+    lineages,
+    memory_format,
+    resizing,
+)
 from easearch.growth.deeper import deepen
-from easearch.growth.lineage import Axis, Lineage, axis_of, lineages, memory_format, resizing
-from easearch.growth.twins import twins
+from easearch.growth.duplicate_channels import twins
+from easearch.growth.optimizer_state import carried
 from easearch.moves import Move
 from easearch.reparametrized import computed_weights, loose, plain, restore
 from easearch.tracing import KINDS

@@ -19,8 +19,8 @@ from easearch.budget import Latency
 from easearch.budget.time_cap import TimeCap
 from easearch.exporting import export
 from easearch.graph import Graph
+from easearch.growth.channel_pruning import keepable
 from easearch.growth.compute import Compute, counted
-from easearch.growth.cutting import keepable
 from easearch.growth.events import Watcher
 from easearch.growth.front import weighted
 from easearch.growth.surgery import apply

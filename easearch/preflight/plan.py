@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from easearch.budget.quantities import Quantity
-from easearch.budget.slips import Reach
 from easearch.budget.time_cap import TimeCap
+from easearch.budget.unit_check import Reach
 from easearch.errors import RecipeError
 from easearch.graph import Graph
 from easearch.growth.events import Phase, Watcher

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from easearch.budget import Budget
 from easearch.budget.quantities import spelled
-from easearch.budget.slips import Reach
 from easearch.budget.time_cap import TimeCap
+from easearch.budget.unit_check import Reach
 from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.preflight.reach import unreachable

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from easearch.budget.quantities import spelled
-from easearch.budget.slips import Reach
+from easearch.budget.unit_check import Reach
 from easearch.errors import BudgetError
 from easearch.graph import Graph, stride
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.targets import Target
 from easearch.roles import Bound, Range
 
@@ -23,7 +23,7 @@ HALVINGS = 8
 Widths = dict[str, int]
 
 
-def widest(graph: Graph, growing: Growing) -> tuple[Graph, ...]:
+def widest(graph: Graph, growing: GrowthSchedule) -> tuple[Graph, ...]:
     """The widest that the network can be after each growth, narrow to wide.
 
     Raises:
@@ -36,7 +36,7 @@ def widest(graph: Graph, growing: Growing) -> tuple[Graph, ...]:
     return tuple(found[1:])
 
 
-def check_floors(graph: Graph, growing: Growing, bounds: Sequence[Bound]) -> None:
+def check_floors(graph: Graph, growing: GrowthSchedule, bounds: Sequence[Bound]) -> None:
     """Refuse floors that cost more than a limit allows.
 
     Raises:
@@ -55,7 +55,7 @@ def check_floors(graph: Graph, growing: Growing, bounds: Sequence[Bound]) -> Non
             )
 
 
-def filled(graph: Graph, growing: Growing, targets: Sequence[Target]) -> tuple[Graph, ...]:
+def filled(graph: Graph, growing: GrowthSchedule, targets: Sequence[Target]) -> tuple[Graph, ...]:
     """The network after each growth if widths grew alike until a limit is met, growth by growth.
 
     What growth will choose is another reshaping at about the same cost.
@@ -109,7 +109,7 @@ def unreachable(bound: Bound, reach: Reach, *, front: bool = False) -> str | Non
     )
 
 
-def _check(graph: Graph, top: Graph, growing: Growing) -> None:
+def _check(graph: Graph, top: Graph, growing: GrowthSchedule) -> None:
     if not graph.growable:
         raise BudgetError(
             "nothing can grow in this network: every channel group is frozen; easearch check says "
@@ -131,7 +131,9 @@ def _check(graph: Graph, top: Graph, growing: Growing) -> None:
             )
 
 
-def _widths(graph: Graph, factor: float, growing: Growing, wanted: Mapping[str, Range]) -> Widths:
+def _widths(
+    graph: Graph, factor: float, growing: GrowthSchedule, wanted: Mapping[str, Range]
+) -> Widths:
     """The widths nearest to `factor` times the present ones, of every group that can grow."""
     return {
         group.name: _nearest(graph, group.name, factor, growing.width_step, wanted)
@@ -152,7 +154,7 @@ def _nearest(graph: Graph, name: str, factor: float, step: int, wanted: Mapping[
 def _grown(
     now: Graph,
     seed: Graph,
-    growing: Growing,
+    growing: GrowthSchedule,
     bounds: Sequence[Bound],
     wanted: Mapping[str, Range],
 ) -> Graph:

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from easearch.budget import Budget, find_meter
-from easearch.budget.slips import Reach
 from easearch.budget.time_cap import TimeCap
+from easearch.budget.unit_check import Reach
 from easearch.data import Dataset
 from easearch.errors import BudgetError, DeviceError, RecipeError
 from easearch.feed import DataFeed, data_of
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Note, Phase, Watcher
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.state import State, begin
 from easearch.growth.stream import step_compute
 from easearch.growth.targets import Target, towards
@@ -52,7 +52,7 @@ class Ready:
     seed: Seed
     state: State
     training: Training
-    growing: Growing
+    growing: GrowthSchedule
     budget: Budget
     """Its limits are those of the largest network."""
     points: tuple[tuple[Bound, ...], ...]
@@ -164,7 +164,7 @@ def make_ready(recipe: Recipe, watch: Watcher, cap_s: float = math.inf) -> Ready
 def _check_steps(
     graph: Graph,
     points: Sequence[Sequence[Bound]],
-    growing: Growing,
+    growing: GrowthSchedule,
     training: Training,
     feed: DataFeed,
 ) -> None:

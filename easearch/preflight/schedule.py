@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.training import Training
 from easearch.preflight.uniform import widest_uniform
 from easearch.recipe import Recipe
@@ -33,13 +33,13 @@ def training_of(recipe: Recipe) -> Training:
     )
 
 
-def growing_of(recipe: Recipe, graph: Graph, width_step: int) -> Growing:
+def growing_of(recipe: Recipe, graph: Graph, width_step: int) -> GrowthSchedule:
     """The recipe's growths. How far those of a front go is known once its limits are priced
     (`scheduled`).
     """
     part, count = recipe.growth, len(recipe.budget.points)
     several = tuple((number + 1) / count for number in range(count))
-    return Growing(
+    return GrowthSchedule(
         stages=part.stages if count == 1 else several,
         at=_moments(recipe),
         line_search=part.line_search,
@@ -53,11 +53,11 @@ def scheduled(
     recipe: Recipe,
     graph: Graph,
     points: Sequence[Sequence[Bound]],
-    growing: Growing,
+    growing: GrowthSchedule,
     training: Training,
     samples: int,
     uniform: Mapping[str, int] | None = None,
-) -> tuple[Growing, Training]:
+) -> tuple[GrowthSchedule, Training]:
     """The growths and the compute of a run, from the uniform network within its largest limits.
 
     Epochs of the recipe are epochs of that network. A trunk that begins as it does not grow.

@@ -29,7 +29,7 @@ from easearch.growth.training import Training, evaluate, train_epoch
 from easearch.moves import Candidate
 from easearch.record import peak_memory_mb
 from easearch.roles import Criterion
-from easearch.scoring.enough import FIRST
+from easearch.scoring.sample_size import FIRST
 
 REPEATS = 3
 LONG = 0.4
@@ -166,7 +166,7 @@ def scored(
 
 
 def attempts(most: int) -> list[int]:
-    """Samples of every attempt that "auto" makes at most (`easearch.scoring.enough`)."""
+    """Samples of every attempt that "auto" makes at most (`easearch.scoring.sample_size`)."""
     found = [min(FIRST, most)]
     while found[-1] < most:
         found.append(min(2 * found[-1], most))

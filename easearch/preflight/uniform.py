@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from easearch.budget.shares import measurable, share_of
+from easearch.budget.utilization import measurable, share_of
 from easearch.graph import Graph, stride
 from easearch.roles import Bound, Range
 

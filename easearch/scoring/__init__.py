@@ -20,13 +20,13 @@ from easearch.moves import Candidate
 from easearch.reparametrized import plain
 from easearch.roles import Batches, Criterion, Loss
 from easearch.scoring.door import check_scoring
-from easearch.scoring.enough import Enough, Images
 from easearch.scoring.firefly import Firefly
 from easearch.scoring.gradmax import GradMax
 from easearch.scoring.mixed import Mixed
 from easearch.scoring.net2net import Net2Net
 from easearch.scoring.neurons import Neurons
 from easearch.scoring.random import Random
+from easearch.scoring.sample_size import AdaptiveSampleSize, Images
 from easearch.scoring.scores import Scores
 from easearch.scoring.shuffled import Shuffled
 from easearch.scoring.splitting import Splitting
@@ -123,7 +123,7 @@ def score(
         )
     check_scoring(model, graph, batches, loss)
     if images is not None:
-        criterion = Enough(of=criterion, images=images)
+        criterion = AdaptiveSampleSize(of=criterion, images=images)
     with torch.inference_mode(False), untouched(model):
         found = criterion.score(model, graph, batches, loss)
     doubt = getattr(found, "doubt", None)
@@ -134,4 +134,13 @@ def score(
 
 _named = criterion
 
-__all__ = ["CRITERIA", "Enough", "Random", "Scores", "Shuffled", "Splitting", "criterion", "score"]
+__all__ = [
+    "CRITERIA",
+    "AdaptiveSampleSize",
+    "Random",
+    "Scores",
+    "Shuffled",
+    "Splitting",
+    "criterion",
+    "score",
+]

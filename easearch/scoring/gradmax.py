@@ -26,7 +26,7 @@ Departures from the paper, numbered:
 3. The paper assumes activations that are zero at zero. Groups in which a neuron with zero incoming
    weights is not silent (a sigmoid) get none.
 
-[Evci2022] Evci, van Merriënboer, Unterthiner, Vladymyrov, Pedregosa. GradMax: Growing Neural
+[Evci2022] Evci, van Merriënboer, Unterthiner, Vladymyrov, Pedregosa. GradMax: GrowthSchedule Neural
 Networks using Gradient Information. ICLR 2022, arXiv:2201.05125.
 """
 
@@ -41,13 +41,13 @@ from torch import nn
 from easearch.errors import ScoringError
 from easearch.graph import ChannelGroup, Graph
 from easearch.roles import Batches, Loss
-from easearch.scoring.newborn.broods import Brood, column_size, conceived, learnt
+from easearch.scoring.newborn.neuron_batches import NewNeuronBatch, column_size, conceived, learnt
+from easearch.scoring.newborn.neuron_pool import NewNeuronPool
 from easearch.scoring.newborn.newborns import scored
-from easearch.scoring.newborn.nursery import Nursery
 from easearch.scoring.newborn.singular import Singular, decomposed, silent
 from easearch.scoring.newborn.straight import Straight
 from easearch.scoring.samples.passes import Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import Scores, check_above_zero
 
 
@@ -88,7 +88,7 @@ class GradMax:
     def score(self, model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> Scores:
         """New neurons of every growable group whose readers are linear (newborns.py)."""
 
-        def nursery(group: ChannelGroup, wires: Wires) -> Nursery:
+        def nursery(group: ChannelGroup, wires: TracedProgram) -> NewNeuronPool:
             return Straight(model, graph, group, wires, published=self.published)
 
         return scored(
@@ -102,7 +102,7 @@ class GradMax:
             nursery=nursery,
         )
 
-    def _found(self, nurseries: Sequence[Nursery], passes: Passes) -> list[Brood]:
+    def _found(self, nurseries: Sequence[NewNeuronPool], passes: Passes) -> list[NewNeuronBatch]:
         units = _silent([one for one in nurseries if isinstance(one, Straight)], passes)
         if not units:
             return []
@@ -118,7 +118,7 @@ class GradMax:
         broods, _ = learnt([self._stepped(unit, singular) for unit, singular in pairs], passes)
         return [unit.as_identity(brood) for unit, brood in zip(units, broods, strict=True)]
 
-    def _stepped(self, unit: Straight, singular: Singular) -> Brood:
+    def _stepped(self, unit: Straight, singular: Singular) -> NewNeuronBatch:
         """Incoming weights along the right vectors, columns against the left ones."""
         into, out = unit.row_size, column_size(unit.columns)
         if unit.blown:
@@ -127,7 +127,7 @@ class GradMax:
             into *= self.step
         return replace(conceived(unit, unit.base + into * singular.right), out=-out * singular.left)
 
-    def _at_zero(self, unit: Straight, singular: Singular) -> Brood:
+    def _at_zero(self, unit: Straight, singular: Singular) -> NewNeuronBatch:
         """The rows are where the first step leads; a move has them at zero (`Straight.offset`)."""
         size, values = column_size(unit.columns), singular.sizes[:, None]
         length = self.step * size * values

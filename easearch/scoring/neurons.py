@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from easearch.errors import ScoringError
 from easearch.graph import Graph
 from easearch.roles import Batches, Loss
-from easearch.scoring.newborn.broods import (
-    Brood,
+from easearch.scoring.newborn.neuron_batches import (
+    NewNeuronBatch,
     apart,
     born,
     column_size,
@@ -30,8 +30,8 @@ from easearch.scoring.newborn.broods import (
     parts_of,
     unit_length,
 )
+from easearch.scoring.newborn.neuron_pool import NewNeuronPool
 from easearch.scoring.newborn.newborns import scored
-from easearch.scoring.newborn.nursery import Nursery
 from easearch.scoring.samples.passes import Passes
 from easearch.scoring.scores import Scores, check_above_zero
 
@@ -84,7 +84,7 @@ class Neurons:
             memory=self.memory,
         )
 
-    def _found(self, nurseries: Sequence[Nursery], passes: Passes) -> list[Brood]:
+    def _found(self, nurseries: Sequence[NewNeuronPool], passes: Passes) -> list[NewNeuronBatch]:
         generator = torch.Generator().manual_seed(self.seed)
         counts = [self.count or nursery.width for nursery in nurseries]
         broods = [
@@ -111,7 +111,9 @@ class Neurons:
         ]
 
 
-def _chosen(broods: Sequence[Brood], counts: Sequence[int]) -> tuple[list[Brood], list[Tensor]]:
+def _chosen(
+    broods: Sequence[NewNeuronBatch], counts: Sequence[int]
+) -> tuple[list[NewNeuronBatch], list[Tensor]]:
     """The best of every group, and for each a direction of its own for its columns."""
     kept, aims = [], []
     for brood, count in zip(broods, counts, strict=True):
@@ -121,7 +123,7 @@ def _chosen(broods: Sequence[Brood], counts: Sequence[int]) -> tuple[list[Brood]
     return kept, aims
 
 
-def climbed(brood: Brood, slope: Tensor, angle: float) -> Tensor:
+def climbed(brood: NewNeuronBatch, slope: Tensor, angle: float) -> Tensor:
     """(P, D): every row and kernel turned by the angle towards the slope (P, D), as long as it was.
 
     What else a newborn owns stays.

@@ -43,7 +43,7 @@ from easearch.scoring.samples.capture import Capturer
 from easearch.scoring.samples.compared import compared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Part, Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import Scores, candidate_of, check_above_zero, scoring_state
 from easearch.scoring.spectrum.directions import descend, lockstep
 from easearch.scoring.spectrum.eigen import Ends
@@ -103,7 +103,7 @@ class Splitting:
             ScoringError: a loss that is not finite or not a scalar; batches that cannot be used.
         """
         # Before what overwrites its input is told not to: the program must know of it.
-        wires = Wires(model, first_inputs(batches))
+        wires = TracedProgram(model, first_inputs(batches))
         with scoring_state(model):
             # The published descent takes a step a batch, as the batches are.
             micro = self.solver != "rayleigh"
@@ -163,7 +163,7 @@ class Splitting:
         )
 
 
-def _capturer(units: list[Unit], wires: Wires) -> Capturer:
+def _capturer(units: list[Unit], wires: TracedProgram) -> Capturer:
     values = {edge for unit in units for edge in unit.entrances}
     gradients = {edge for unit in units for edge in unit.exits}
     return Capturer(wires.model, values, gradients, wires)

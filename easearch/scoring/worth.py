@@ -15,7 +15,7 @@ from easearch.roles import Batches, Loss
 from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.capture import Captured, Capturer, Edge
 from easearch.scoring.samples.compared import compared
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import scoring_state
 from easearch.scoring.units.scope import exits, per_channel, subgraph
 
@@ -33,7 +33,7 @@ def worth(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> dict[
     Raises:
         ScoringError: batches or a loss that nothing can be scored with.
     """
-    wires = Wires(model, first_inputs(batches))
+    wires = TracedProgram(model, first_inputs(batches))
     with scoring_state(model):
         compared(model, (), wires, batches)
         samples, _ = prepared(batches, model, loss, crossfit=False)
@@ -54,7 +54,7 @@ def worth(model: nn.Module, graph: Graph, batches: Batches, loss: Loss) -> dict[
     return {name: total / (2 * seen) for name, total in squares.items()}
 
 
-def _exits(graph: Graph, group: ChannelGroup, wires: Wires) -> list[Edge]:
+def _exits(graph: Graph, group: ChannelGroup, wires: TracedProgram) -> list[Edge]:
     return list(exits(graph, group, "unit", tuple(subgraph(graph, group, "unit")), wires))
 
 

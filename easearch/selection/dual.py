@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from easearch.selection.barriers import barriers
+from easearch.selection.dominated import barriers
 from easearch.selection.program import Program
 from easearch.selection.tree import Tree
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easearch.selection.barriers import Barrier
+from easearch.selection.dominated import Barrier
 from easearch.selection.program import Link, Program
 
 CAP = 2**21

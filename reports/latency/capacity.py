@@ -30,7 +30,7 @@ import torch
 from easearch.budget import Device, Latency, find_device, find_step
 from easearch.budget.devices.profile import Profile
 from easearch.budget.latency.models import whole_model
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.meters.macs import Macs
 from easearch.graph import Graph
 from easearch.models import build

@@ -25,7 +25,7 @@ from easearch.budget import Latency, find_step, this_host
 from easearch.budget.latency.affine import Point, fit
 from easearch.budget.latency.calibration import networks, paid, sums
 from easearch.budget.latency.models import whole_model
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.meters.macs import Macs
 from easearch.graph import Graph
 from easearch.tracing import trace

@@ -28,7 +28,7 @@ from easearch.errors import DataError
 from easearch.models import build
 from easearch.scoring.samples.capture import Captured, Capturer
 from easearch.scoring.samples.passes import Part, Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.spectrum.directions import lockstep
 from easearch.scoring.spectrum.eigen import Ends
 from easearch.scoring.units.unit import Unit
@@ -68,7 +68,7 @@ class Subject:
         for _ in range(3 if trained else 0):
             self.train(seen)
         self.graph = ea.trace(self.model, self.data[0][0][:1])
-        self._wires = Wires(self.model)
+        self._wires = TracedProgram(self.model)
         self.micro(MICRO)
 
     def micro(self, size: int) -> None:

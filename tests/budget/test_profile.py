@@ -13,7 +13,7 @@ import yaml
 import easearch as ea
 from easearch.budget import Latency, LatencyTable, find_device, this_host
 from easearch.budget.devices.profile import FILE, ROWS, Profile
-from easearch.budget.latency.quiet import BUSY
+from easearch.budget.latency.noise_guard import BUSY
 from easearch.budget.latency.rows import read_rows
 from easearch.budget.profiling import Profiled, measured, new_device
 from easearch.errors import BudgetError, DeviceError

@@ -12,7 +12,7 @@ import pytest
 from easearch.budget import LatencyTable, find_device, find_step, this_host
 from easearch.budget.devices.runner import CHUNK
 from easearch.budget.devices.timing import Timing
-from easearch.budget.latency.quiet import ATTEMPTS, BUSY, SLOW, Quiet
+from easearch.budget.latency.noise_guard import ATTEMPTS, BUSY, SLOW, Quiet
 from easearch.graph import Shape
 
 CALL_US = 2.0
@@ -44,7 +44,7 @@ class Machine:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("easearch.budget.latency.quiet.PAUSE_S", 0.0)
+    monkeypatch.setattr("easearch.budget.latency.noise_guard.PAUSE_S", 0.0)
 
 
 def quiet(machine: Machine) -> Quiet:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from easearch.budget.devices import find_device
-from easearch.budget.latency.wholes import kept
+from easearch.budget.latency.measured_networks import kept
 from easearch.graph import Graph
 
 

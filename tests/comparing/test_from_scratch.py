@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from contests import Watched, check_entry, contest
 
-import easearch.comparing.making.purse as spending
+import easearch.comparing.making.compute_budget as spending
 from easearch.comparing.arms.uniform import UNIFORM
 
 

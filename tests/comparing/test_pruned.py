@@ -16,7 +16,7 @@ from contests import Watched, check_entry, contest, same, weights
 from torch import nn
 
 import easearch as ea
-import easearch.comparing.making.purse as spending
+import easearch.comparing.making.compute_budget as spending
 from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED

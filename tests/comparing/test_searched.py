@@ -11,7 +11,7 @@ import torch
 from contests import Watched, check_entry, contest, same, weights
 
 import easearch.comparing.arms.searched as searched
-import easearch.comparing.making.purse as spending
+import easearch.comparing.making.compute_budget as spending
 from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.searched import (
     FILLED,
@@ -23,7 +23,7 @@ from easearch.comparing.arms.searched import (
     SHARE,
     Search,
 )
-from easearch.comparing.making.purse import Purse
+from easearch.comparing.making.compute_budget import ComputeBudget
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Event, Phase
@@ -88,7 +88,7 @@ def test_what_is_over_a_limit_costs_nothing(done: Any, watched: Watched, priced:
     assert any(share > 1 for _, share in asked), "nothing over the limit was asked for"
     assert any(share < FILLED * uniform[1] for _, share in asked), "nothing small was asked for"
     assert len(watched.trainings) - 1 == len(within) == PROXIES
-    looked = Search(contest=setting, purse=Purse(whole=setting.compute))._looked().samples
+    looked = Search(contest=setting, purse=ComputeBudget(whole=setting.compute))._looked().samples
     assert LOOKING * SHARE * 0.9 < looked * macs(setting, setting.uniform) / setting.compute
     # in the order of the trials: those within the limits, each once
     tried = [dict(widths) for widths in dict.fromkeys(order) if widths in within]
@@ -112,7 +112,7 @@ def test_a_small_validation_part_is_looked_at_whole(tmp_path: Path) -> None:
     data = {"name": "fashion-mnist-mini", "validation": 0.002}
     training = {"epochs": 40, "batch_size": 50}
     with contest(tmp_path, data=data, training=training) as setting:
-        looked = Search(contest=setting, purse=Purse(whole=setting.compute))._looked()
+        looked = Search(contest=setting, purse=ComputeBudget(whole=setting.compute))._looked()
         assert looked.samples == len(setting.ready.data.validation)
 
 
@@ -132,7 +132,7 @@ def test_trials_stay_within_their_range_and_begin_with_the_uniform_widths(
 def test_the_best_of_the_short_trainings_is_trained(done: Any, tmp_path: Path) -> None:
     _, delivered = done
     with contest(tmp_path) as again:
-        search = Search(contest=again, purse=Purse(whole=again.compute))
+        search = Search(contest=again, purse=ComputeBudget(whole=again.compute))
         widths = search.best()
     assert len(search.losses) == PROXIES
     key = tuple(widths[name] for name in search.steps)
@@ -172,7 +172,7 @@ def test_locks_floors_and_ceilings_hold(tmp_path: Path) -> None:
     growth = {"stages": [1.0], "at": [0.5], "images": 128, "width_step": 4, "widths": ranges}
     with contest(tmp_path, growth=growth) as setting:
         assert setting.ready.growing.widths[names[0]] == Range.locked()
-        search = Search(contest=setting, purse=Purse(whole=setting.compute))
+        search = Search(contest=setting, purse=ComputeBudget(whole=setting.compute))
         assert names[0] not in search.steps
         low, high = search._ends(names[1])
         assert (4 * low, 4 * high) == (16, 20)
@@ -185,7 +185,7 @@ def test_networks_that_do_not_learn_are_worst(
     monkeypatch.setattr(searched, "PROXIES", 2)
     training = {"epochs": 8, "batch_size": 50, "rate": 1e6}
     with contest(tmp_path, training=training) as setting:
-        search = Search(contest=setting, purse=Purse(whole=setting.compute))
+        search = Search(contest=setting, purse=ComputeBudget(whole=setting.compute))
         search.best()
     assert len(search.losses) == 2 and set(search.losses.values()) == {searched.WORST}
     assert 0 < search.purse.spent <= setting.compute * 2 * searched.SHARE  # what failed is paid
@@ -196,6 +196,6 @@ def test_without_a_trial_the_uniform_widths_are_taken(
 ) -> None:
     monkeypatch.setattr(searched, "ASKED", 0)
     with contest(tmp_path) as setting:
-        search = Search(contest=setting, purse=Purse(whole=setting.compute))
+        search = Search(contest=setting, purse=ComputeBudget(whole=setting.compute))
         assert search.best() == dict(setting.uniform)
         assert search.purse.spent == 0

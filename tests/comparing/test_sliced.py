@@ -10,7 +10,7 @@ from torch import nn
 
 import easearch as ea
 from easearch.errors import GraphError
-from easearch.growth.cutting import removals, worth
+from easearch.growth.channel_pruning import removals, worth
 from easearch.models import build
 
 SAMPLE = torch.zeros(1, 1, 28, 28)

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from contests import Watched, check_front, contest, same, weights
 
-import easearch.comparing.making.purse as spending
+import easearch.comparing.making.compute_budget as spending
 from easearch.comparing.apart import part
 from easearch.comparing.arm import Delivered, Setting
 from easearch.comparing.arms.grow import GROW, SHUFFLED
 from easearch.comparing.arms.pruned import PRUNED, WEIGHING
 from easearch.comparing.arms.sliced import SLICED
-from easearch.comparing.making.purse import Purse, drawn
+from easearch.comparing.making.compute_budget import ComputeBudget, drawn
 from easearch.comparing.making.trunk import Branch, copied, front_of, trunk_of
 from easearch.front import FrontAssembly
 from easearch.growth.compute import Compute
@@ -129,7 +129,7 @@ def test_branches_do_not_touch_each_other(tmp_path: Path) -> None:
     """Each gets the trunk as it ended, whatever was done to the others, and the same batches."""
     seen: list[tuple[int, dict[str, Any], int]] = []
 
-    def cut(alone: Setting, course: Any, purse: Purse) -> Branch:
+    def cut(alone: Setting, course: Any, purse: ComputeBudget) -> Branch:
         seen.append((alone.part, weights(course.model), course.batches))
         for parameter in course.model.parameters():
             parameter.data.add_(0.1)
@@ -144,7 +144,7 @@ def test_branches_do_not_touch_each_other(tmp_path: Path) -> None:
 
 def test_a_copy_has_its_momentum(tmp_path: Path) -> None:
     with contest(tmp_path, **LIMITS) as setting:
-        trunk = trunk_of(setting, Purse(whole=setting.compute), setting.uniform, 0.3)
+        trunk = trunk_of(setting, ComputeBudget(whole=setting.compute), setting.uniform, 0.3)
         copy, before = copied(trunk), weights(trunk.model)
         buffers = [state["momentum_buffer"] for state in copy.optimizer.state.values()]
         assert len(buffers) == len(list(copy.model.parameters()))

@@ -11,11 +11,11 @@ from networks import NETWORKS, batches, sample
 
 from easearch.budget import find_meter
 from easearch.errors import BudgetError
+from easearch.growth.channel_pruning import keepable, removals
 from easearch.growth.compute import Compute
-from easearch.growth.cutting import keepable, removals
 from easearch.growth.events import Event, Progress
 from easearch.growth.front import Worth, branches, finish, spent_since
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.loop import Grower
 from easearch.growth.state import State, begin
 from easearch.growth.stream import step_compute
@@ -75,11 +75,13 @@ def trunk(
         Target(bounds=[Bound(meter=macs, limit=times * macs.cost(graph).total)]) for times in TIMES
     ]
     model, seed = NETWORKS["tied"]().double(), graph
-    growing = Growing(stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(0.1,), width_step=1)
+    growing = GrowthSchedule(
+        stages=(0.2, 0.5, 1.0), at=(0.3, 0.8, 1.5), line_search=(0.1,), width_step=1
+    )
     if way == "wide":
         start = widest_uniform(seed, targets[-1].bounds, 1).widths
         model = resize(model, seed, start)
-        growing = Growing(stages=(), at=(), width_step=1, start=start)
+        growing = GrowthSchedule(stages=(), at=(), width_step=1, start=start)
     found = Grower(
         state=begin(model, sample(), training),
         seed_widths=seed.widths,

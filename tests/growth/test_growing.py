@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from test_loop import run, told
 
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.roles import Range
 
 STAGES = (0.5, 1.0)
 
 
-def growing(**widths: Range) -> Growing:
-    return Growing(stages=STAGES, at=(1, 2), width_step=2, widths=widths)
+def growing(**widths: Range) -> GrowthSchedule:
+    return GrowthSchedule(stages=STAGES, at=(1, 2), width_step=2, widths=widths)
 
 
 def test_before_the_last_growth_floors_are_part_of_the_way_and_wishes() -> None:

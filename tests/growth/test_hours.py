@@ -16,7 +16,7 @@ from easearch.errors import BudgetError
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Epoch, Event, Progress, Step
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.hours import Hours
 from easearch.growth.loop import Grower
 from easearch.growth.state import begin
@@ -86,7 +86,7 @@ def ran(passes: float, at: Sequence[float] = (0.9, 1.7)) -> Ran:
         targets=towards([Bound(meter=macs, limit=2.0 * macs.cost(graph).total)], (0.5, 1.0)),
         meters=[macs],
         training=training,
-        growing=Growing(stages=(0.5, 1.0), at=tuple(at), line_search=(1.0,), width_step=2),
+        growing=GrowthSchedule(stages=(0.5, 1.0), at=tuple(at), line_search=(1.0,), width_step=2),
         watch=watch,
         verify=lambda graph, bounds: {},
         left=lambda state: None,

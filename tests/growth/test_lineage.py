@@ -7,7 +7,7 @@ import torch
 
 from easearch.errors import GraphError
 from easearch.graph import ChannelGroup, Graph, Segment
-from easearch.growth.lineage import NEWBORN, axis_of, lineages, resizing
+from easearch.growth.channel_mapping import NEWBORN, axis_of, lineages, resizing
 from easearch.moves import NewNeuron, Remove, Split
 
 GRAPH = Graph(

@@ -17,7 +17,7 @@ from easearch.budget import find_meter
 from easearch.graph import Graph
 from easearch.growth.compute import Compute
 from easearch.growth.events import Epoch, Event, Note, Phase, Progress, Step
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.loop import Grower
 from easearch.growth.state import State, begin
 from easearch.growth.targets import towards
@@ -135,7 +135,7 @@ def told(how: str = "unit", name: str = "tied", verdict: Verdict | None = None) 
         targets=towards(bounds, STAGES),
         meters=[*meters, find_meter("memory")],
         training=training,
-        growing=Growing(stages=STAGES, at=AT, line_search=(2.0, 1.0, 0.5), width_step=2),
+        growing=GrowthSchedule(stages=STAGES, at=AT, line_search=(2.0, 1.0, 0.5), width_step=2),
         watch=watch,
         verify=verdict,
         left=lambda state: left.append((state.stage, state.graph.widths)),
@@ -491,7 +491,7 @@ def test_the_rate_is_held_past_the_last_growth_where_training_says_so() -> None:
 
 def test_without_a_growth_it_is_plain_training() -> None:
     found = told()
-    found.grower.growing = Growing(stages=(), at=(), width_step=2)
+    found.grower.growing = GrowthSchedule(stages=(), at=(), width_step=2)
     found.grower.run()
     assert not found.grower.steps
     assert found.grower.state.graph == found.seed

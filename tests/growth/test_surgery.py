@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import easearch as ea
 from easearch.errors import GraphError
-from easearch.growth.lineage import memory_format
+from easearch.growth.channel_mapping import memory_format
 from easearch.growth.surgery import resize
 
 

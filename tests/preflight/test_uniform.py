@@ -11,7 +11,7 @@ import torch
 
 import easearch as ea
 from easearch.budget import Latency, find_meter
-from easearch.budget.shares import MARGIN
+from easearch.budget.utilization import MARGIN
 from easearch.graph import Graph, stride
 from easearch.models import build
 from easearch.preflight import uniform as module

@@ -18,7 +18,7 @@ from easearch.budget.devices.host import this_host
 from easearch.budget.devices.profile import HostPart, SshPart
 from easearch.budget.devices.ssh_causes import last_line
 from easearch.budget.devices.ssh_link import Link
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.latency.step import kept_step
 from easearch.budget.store import keep, kept, kept_json
 from easearch.errors import DeviceError

@@ -13,9 +13,9 @@ from torch import nn
 import easearch as ea
 from easearch.growth.training import recalibrate
 from easearch.scoring import CRITERIA
-from easearch.scoring.newborn.broods import born, parts_of
-from easearch.scoring.newborn.nursery import Nursery
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.newborn.neuron_batches import born, parts_of
+from easearch.scoring.newborn.neuron_pool import NewNeuronPool
+from easearch.scoring.samples.traced_program import TracedProgram
 
 
 def grown_norms(model: nn.Module, before: nn.Module) -> dict[str, nn.Module]:
@@ -105,10 +105,10 @@ def test_rows_at_birth_are_typical() -> None:
     family = FAMILIES["layer_scale"]
     model = settled(family)
     graph = ea.trace(model, inputs(family))
-    wires = Wires(model, (inputs(family),))
+    wires = TracedProgram(model, (inputs(family),))
     kinds = set()
     for group in graph.growable:
-        nursery = Nursery(model, graph, group, wires)
+        nursery = NewNeuronPool(model, graph, group, wires)
         brood = born(nursery, 7, torch.Generator().manual_seed(0))
         for part in parts_of(nursery):
             theirs, own = brood.rows[:, part.numbers], nursery.theta[:, part.numbers]

@@ -9,8 +9,8 @@ from networks import batches, sample, trained
 import easearch as ea
 from easearch.checks.batches import samples_in
 from easearch.errors import ScoringError
-from easearch.scoring import CRITERIA, Enough, Splitting
-from easearch.scoring import enough as module
+from easearch.scoring import CRITERIA, AdaptiveSampleSize, Splitting
+from easearch.scoring import sample_size as module
 from easearch.scoring.samples.batches import First
 from easearch.scoring.scores import STABLE_GAIN, STABLE_RANK, Scores
 
@@ -37,7 +37,7 @@ def test_auto_ends_where_it_is_stable_or_the_data_ends(
     monkeypatch.setattr(module, "FIRST", 64)
     model = trained(name)
     attempts: list[Scores] = []
-    how = Enough(of=Splitting(), images="auto", told=attempts.append)  # type: ignore[arg-type]
+    how = AdaptiveSampleSize(of=Splitting(), images="auto", told=attempts.append)  # type: ignore[arg-type]
     found = ea.score(model, ea.trace(model, sample()), batches(40, 32), how)
     assert isinstance(found, Scores)
     assert [one.images for one in attempts] == [64 * 2**k for k in range(len(attempts))]
@@ -70,7 +70,7 @@ def test_a_criterion_that_does_not_judge_itself_takes_the_first() -> None:
 @pytest.mark.parametrize("images", [0, -3, "many"])
 def test_no_number_of_samples(images: object) -> None:
     with pytest.raises(ScoringError, match="'auto' or 1 or more"):
-        Enough(of=Splitting(), images=images)  # type: ignore[arg-type]
+        AdaptiveSampleSize(of=Splitting(), images=images)  # type: ignore[arg-type]
 
 
 def test_the_last_batch_is_cut() -> None:

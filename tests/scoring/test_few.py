@@ -12,7 +12,7 @@ import easearch as ea
 from easearch.scoring.samples.capture import Captured, Capturer
 from easearch.scoring.samples.passes import Batch, Part, Passes
 from easearch.scoring.samples.store import Room
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import scoring_state
 from easearch.scoring.units.unit import Unit
 
@@ -75,7 +75,7 @@ def test_on_every_family(name: str) -> None:
     """Channels that do not go apart (taps, stretches, two groups in a layer) stay together."""
     family = FAMILIES[name]
     model, x = settled(family), inputs(family, 3, seed=5)
-    graph, wires = ea.trace(model, x), Wires(model, (x,))
+    graph, wires = ea.trace(model, x), TracedProgram(model, (x,))
     with scoring_state(model):
         units = [Unit(model, graph, group, wires=wires) for group in graph.growable]
         values = {edge for unit in units for edge in unit.entrances}

@@ -15,7 +15,7 @@ from easearch.scoring.linearised import fields as fields_module
 from easearch.scoring.linearised.fields import Engine, Fields, engine
 from easearch.scoring.samples.capture import Captured, Capturer
 from easearch.scoring.samples.passes import Part, Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import scoring_state
 from easearch.scoring.units.unit import Unit
 from easearch.tracing import KINDS, Kind, Role
@@ -181,7 +181,7 @@ def test_products_on_every_family(name: str, monkeypatch: pytest.MonkeyPatch) ->
     """In small chunks and whole; `phi` as well. A unit whose layers have no rule has no engine."""
     family = FAMILIES[name]
     model, x = settled(family), inputs(family, 3, seed=5)
-    graph, wires = ea.trace(model, x), Wires(model, (x,))
+    graph, wires = ea.trace(model, x), TracedProgram(model, (x,))
     with scoring_state(model):
         found = [Unit(model, graph, group, wires=wires) for group in graph.growable]
         values = {edge for unit in found for edge in unit.entrances}

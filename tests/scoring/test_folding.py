@@ -12,7 +12,7 @@ import easearch as ea
 from easearch.scoring.samples import capture
 from easearch.scoring.samples.capture import Capturer
 from easearch.scoring.samples.folding import folds
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.unit import Unit
 
 
@@ -40,7 +40,7 @@ def test_captures_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_every_norm_behind_a_convolution_is_folded() -> None:
-    wires = Wires(trained("mobilenet_v1"))
+    wires = TracedProgram(trained("mobilenet_v1"))
     norms = [m for m in wires.model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(folds(wires, ())) == len(norms)
 
@@ -50,7 +50,7 @@ def test_where_somebody_looks_nothing_is_folded() -> None:
     model = trained("mobilenet_v1")
     x, y = batches(1, 4)[0]
     between = ("stem.conv", "stem.norm")
-    wires = Wires(model)
+    wires = TracedProgram(model)
     assert between[0] in wires.nodes, sorted(wires.nodes)
     number = len(folds(wires, ()))
     assert len(folds(wires, {between})) == number - 1

@@ -13,11 +13,11 @@ from torch.func import functional_call
 
 import easearch as ea
 from easearch.scoring.gradmax import GradMax
-from easearch.scoring.newborn.broods import capture
+from easearch.scoring.newborn.neuron_batches import capture
 from easearch.scoring.newborn.singular import Singular, decomposed
 from easearch.scoring.newborn.straight import Straight
 from easearch.scoring.samples.passes import Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 
 
 def _convs() -> nn.Module:
@@ -69,7 +69,7 @@ def net(name: str) -> tuple[nn.Module, ea.Graph, list[tuple[Tensor, Tensor]]]:
 
 
 def singular(model: nn.Module, graph: ea.Graph, data: list, count: int) -> list:
-    wires = Wires(model, (data[0][0],))
+    wires = TracedProgram(model, (data[0][0],))
     units = [Straight(model, graph, g, wires, published=False) for g in graph.growable]
     passes = Passes(capture(units, wires, F.cross_entropy), data, 1e9)
     counts = [min(count, int(u.steered.sum()), u.columns.numbers) for u in units]
@@ -86,7 +86,9 @@ def brute_force(model: nn.Module, graph: ea.Graph, data: list, unit: Straight) -
     born = ea.NewNeuron(group=group, into=unit.offset(unit.base[0]), out=unit.columns.offset(zero))
     wider = ea.apply(model, graph, [born])
     more = graph.after([born])
-    grown = Straight(wider, more, more.groups[group], Wires(wider, (data[0][0],)), published=False)
+    grown = Straight(
+        wider, more, more.groups[group], TracedProgram(wider, (data[0][0],)), published=False
+    )
     held = {k: v.detach() for k, v in wider.named_parameters()}
 
     def loss(columns: Tensor, rows: Tensor) -> Tensor:
@@ -233,7 +235,7 @@ def test_bad_options(options: dict) -> None:
 
 def test_a_kernel_is_one_in_its_centre() -> None:
     model, graph, data = net("depthwise")
-    wires = Wires(model, (data[0][0],))
+    wires = TracedProgram(model, (data[0][0],))
     unit = Straight(model, graph, graph.growable[0], wires, published=False)
     kernel = unit.offset(unit.base[0])["2.weight"].reshape(3, 3)
     assert torch.equal(kernel, F.pad(torch.ones(1, 1), (1, 1, 1, 1)).to(kernel))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import easearch as ea
 from easearch.scoring import CRITERIA
 from easearch.scoring.neurons import Neurons
-from easearch.scoring.newborn.broods import apart, unit_length
+from easearch.scoring.newborn.neuron_batches import apart, unit_length
 
 SMOOTH_FAMILIES = (
     *("efficientnet", "convnext", "swin", "maxvit", "conv1d", "transposed", "grouped"),

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 import easearch as ea
 from easearch.errors import ScoringError
 from easearch.scoring.samples.capture import Capturer
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.unit import Unit
 
 
@@ -22,7 +22,7 @@ def test_the_program_computes_what_the_model_does(name: str) -> None:
     """At a batch size that it was not made with; every layer of the graph is a node of it."""
     family = FAMILIES[name]
     model, x = settled(family), inputs(family, 5, seed=3)
-    graph, wires = ea.trace(model, inputs(family)), Wires(model, (inputs(family, 1),))
+    graph, wires = ea.trace(model, inputs(family)), TracedProgram(model, (inputs(family, 1),))
     y = torch.arange(5) % family.classes
     captured = Capturer(model, (), (), wires).capture(x, y, F.cross_entropy)
     with torch.no_grad():
@@ -88,7 +88,7 @@ class Module(nn.Module):
 @pytest.mark.parametrize("model", [*map(Calling, OVERWRITING), Module()])
 def test_nothing_is_overwritten_and_who_looks_later_sees_the_new(model: nn.Module) -> None:
     x = torch.randn(3, 4, dtype=torch.float64)
-    wires = Wires(model)
+    wires = TracedProgram(model)
     names = [wires.names[node] for node in wires.traced.graph.nodes if node.op != "output"]
     kept: dict[str, Tensor] = {}
 
@@ -110,7 +110,7 @@ def test_nothing_is_overwritten_and_who_looks_later_sees_the_new(model: nn.Modul
 def test_what_asks_for_the_form_alone_keeps_no_memory() -> None:
     family = FAMILIES["view_dynamic"]
     model, x = settled(family), inputs(family, 6)
-    graph, wires = ea.trace(model, x), Wires(model)
+    graph, wires = ea.trace(model, x), TracedProgram(model)
     units = [Unit(model, graph, group, wires=wires) for group in graph.growable]
     sizes = [node for node in wires.traced.graph.nodes if node.target == "size"]
     edges = [(wires.names[node.args[0]], wires.names[node]) for node in sizes]

@@ -11,7 +11,7 @@ from choosing import best_by_force, family_graph, graph_of, points, program_of
 from networks import NETWORKS
 
 from easearch.graph import Graph
-from easearch.selection.barriers import barriers
+from easearch.selection.dominated import barriers
 from easearch.selection.dual import Dual
 from easearch.selection.duals import relaxed
 from easearch.selection.exact import promising

@@ -23,7 +23,7 @@ from easearch.budget.devices.timing import Timing
 from easearch.budget.latency.affine import Affine, Point, ends, fit, left_out
 from easearch.budget.latency.kernels import is_free, kernels, shapes_of
 from easearch.budget.latency.models import whole_model
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.latency.step import find_step
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.store import json_text, keep, kept_json

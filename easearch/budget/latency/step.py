@@ -15,7 +15,7 @@ import numpy as np
 
 from easearch.budget.devices import Device, find_device
 from easearch.budget.latency.models import item_model
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.store import keep, kept_json
 from easearch.errors import shown
 from easearch.graph import Shape

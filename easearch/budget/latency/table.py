@@ -21,7 +21,7 @@ from easearch.budget.latency.grid import TWO_WAYS, Point, between, corners, fami
 from easearch.budget.latency.guess import guessed
 from easearch.budget.latency.kernels import is_free
 from easearch.budget.latency.models import item_model
-from easearch.budget.latency.quiet import BUSY, Quiet
+from easearch.budget.latency.noise_guard import BUSY, Quiet
 from easearch.budget.latency.rows import (
     Description,
     Item,

@@ -18,10 +18,10 @@ from easearch.budget.latency.calibration import (
     structure,
 )
 from easearch.budget.latency.kernels import shapes_of
+from easearch.budget.latency.measured_networks import kept
 from easearch.budget.latency.models import refuse_opaque, whole_model, without_operators
-from easearch.budget.latency.quiet import Quiet
+from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.latency.table import LatencyTable
-from easearch.budget.latency.wholes import kept
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.time_cap import TimeCap
 from easearch.errors import DeviceError

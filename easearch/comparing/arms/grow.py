@@ -17,7 +17,7 @@ from easearch.comparing.arms.variant import changes_of, refused
 from easearch.front import FrontAssembly
 from easearch.graph import Graph
 from easearch.growth.front import Worth, spent_since
-from easearch.growth.growing import Growing
+from easearch.growth.growth_schedule import GrowthSchedule
 from easearch.growth.loop import Grower
 from easearch.preflight.ready import Ready
 from easearch.preflight.schedule import scheduled
@@ -99,7 +99,7 @@ def varied(contest: Setting, changes: Changes) -> Ready:
     return replace(ready, recipe=recipe, feed=feed, growing=_growing(contest, recipe))
 
 
-def _growing(contest: Setting, recipe: Recipe) -> Growing:
+def _growing(contest: Setting, recipe: Recipe) -> GrowthSchedule:
     """The recipe's moments and shares, on the comparison's grid of widths."""
     part, ready = recipe.growth, contest.ready
     found, _ = scheduled(

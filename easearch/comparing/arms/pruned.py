@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.compute_budget import ComputeBudget, TrainingState, annealed, train
 from easearch.comparing.making.fitting import whole_share
 from easearch.comparing.making.larger import SHARE, larger, told
 from easearch.comparing.making.pruning import KINDS, STEPS, Pruning, held_and_floors, torch_pruning
-from easearch.comparing.making.purse import Course, Purse, annealed, train
 from easearch.comparing.making.trunk import Branch, front_of
 from easearch.errors import BudgetError, nearest
 from easearch.graph import Graph
@@ -44,7 +44,7 @@ def run(contest: Setting) -> Delivered:
         GraphError: Torch-Pruning cannot prune the network.
     """
     torch_pruning()  # before anything is trained
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     course = larger(contest, purse)
     note = told(course.graph)
     ratio = _prune(contest, course, purse)
@@ -67,7 +67,7 @@ def front(contest: Setting) -> list[Delivered]:
     """
     torch_pruning()
 
-    def cut(alone: Setting, course: Course, purse: Purse) -> Branch:
+    def cut(alone: Setting, course: TrainingState, purse: ComputeBudget) -> Branch:
         if course.graph.widths == alone.uniform:
             return Branch(course=course)
         return Branch(course=course, notes=(_told(_prune(alone, course, purse)),))
@@ -82,7 +82,7 @@ def refusal(option: str | None) -> str | None:
     return f"unknown importance '{option}'; {nearest(option, KINDS)}"
 
 
-def _prune(contest: Setting, course: Course, purse: Purse) -> float:
+def _prune(contest: Setting, course: TrainingState, purse: ComputeBudget) -> float:
     """Make a network as narrow as the limits want; the ratio that did."""
     ready = contest.ready
     model, ratio = _narrowed(contest, course, purse)
@@ -96,7 +96,9 @@ def _told(ratio: float) -> str:
     return f"pruned at a ratio of {ratio:.3f}"
 
 
-def _narrowed(contest: Setting, begun: Course, purse: Purse) -> tuple[nn.Module, float]:
+def _narrowed(
+    contest: Setting, begun: TrainingState, purse: ComputeBudget
+) -> tuple[nn.Module, float]:
     """The network at the lowest ratio found that keeps every limit."""
     ready = contest.ready
     sample = ready.sample.to(ready.device)
@@ -132,7 +134,7 @@ def _narrowed(contest: Setting, begun: Course, purse: Purse) -> tuple[nn.Module,
     return best, high
 
 
-def _gradients(contest: Setting, graph: Graph, purse: Purse) -> Callable[[nn.Module], None]:
+def _gradients(contest: Setting, graph: Graph, purse: ComputeBudget) -> Callable[[nn.Module], None]:
     """A function that leaves the gradients of the loss over a few training images in a model.
 
     Charged as training is: three forward passes.

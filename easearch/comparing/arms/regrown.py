@@ -17,7 +17,7 @@ from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.grow import branched
 from easearch.comparing.arms.sliced import slice_to
 from easearch.comparing.arms.variant import changes_of, refused
-from easearch.comparing.making.purse import Course, Purse
+from easearch.comparing.making.compute_budget import ComputeBudget, TrainingState
 from easearch.comparing.making.trunk import trunk_of
 from easearch.errors import BudgetError
 from easearch.front import FrontAssembly
@@ -48,7 +48,7 @@ def front(contest: Setting) -> list[Delivered]:
         BudgetError: the compute is too little.
         GraphError: a group of which nothing says what its channels are worth.
     """
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     largest = trunk_of(contest, purse, contest.uniform, SHRUNK * contest.recipe.front.trunk)
     slice_to(largest, replace(contest, points=contest.points[:1]))
     assembly = FrontAssembly(_ready(contest, largest), contest.folder, contest.watch)
@@ -57,7 +57,7 @@ def front(contest: Setting) -> list[Delivered]:
     return branched(assembly, trunk)
 
 
-def _ready(contest: Setting, course: Course) -> Ready:
+def _ready(contest: Setting, course: TrainingState) -> Ready:
     """The run from the shrunken network on."""
     # Its sizes are branches by what it is: cut from its end, it need not have shrunk.
     branched_off = {"front.smaller": "branch", "front.start": "seed", **changes_of(contest.option)}

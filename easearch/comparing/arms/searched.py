@@ -19,8 +19,14 @@ import optuna
 from optuna.trial import TrialState
 
 from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.compute_budget import (
+    ComputeBudget,
+    TrainingState,
+    drawn,
+    shortened,
+    train,
+)
 from easearch.comparing.making.fitting import whole_share
-from easearch.comparing.making.purse import Course, Purse, drawn, shortened, train
 from easearch.data import Batches
 from easearch.errors import TrainingError
 from easearch.graph import stride
@@ -55,7 +61,7 @@ class Search:
     """The study of one entry, while it goes on."""
 
     contest: Setting
-    purse: Purse
+    purse: ComputeBudget
     asked: int = 0
     losses: dict[tuple[int, ...], float] = field(default_factory=dict)
     """Widths, group by group -> validation loss (nats) of what was trained."""
@@ -159,7 +165,7 @@ def run(contest: Setting) -> Delivered:
     Raises:
         BudgetError: the compute is too little.
     """
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     search = Search(contest=contest, purse=purse)
     widths = search.best()
     course = _begun(contest, widths)
@@ -177,7 +183,7 @@ def run(contest: Setting) -> Delivered:
     )
 
 
-def _begun(contest: Setting, widths: Widths) -> Course:
+def _begun(contest: Setting, widths: Widths) -> TrainingState:
     """A network from scratch, from the same draws whatever was trained before."""
     with seeded(contest.recipe):
         return drawn(contest.ready, widths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from easearch.comparing.arm import Arm, Delivered, Setting
 from easearch.comparing.arms.uniform import from_scratch, trained
-from easearch.comparing.making.purse import Course
+from easearch.comparing.making.compute_budget import TrainingState
 
 
 def run(contest: Setting) -> Delivered:
@@ -14,7 +14,9 @@ def run(contest: Setting) -> Delivered:
     if contest.ready.seed.factory is None:
         return from_scratch(contest, contest.graph.widths)
     state = contest.ready.state.copied()
-    return trained(contest, Course(model=state.model, graph=state.graph, optimizer=state.optimizer))
+    return trained(
+        contest, TrainingState(model=state.model, graph=state.graph, optimizer=state.optimizer)
+    )
 
 
 SEED = Arm(run=run, about="the ungrown seed, trained on the same compute", goes_on=True)

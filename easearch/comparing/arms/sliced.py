@@ -1,18 +1,18 @@
 """`sliced`: a larger network, cut to the widths of the uniform one by the scale of its norms.
 
-After [Liu2017] (`easearch.growth.cutting`). The widths are uniform, on the device's grid, and just
-meet the limits: those of the arm `uniform`. Cut by easearch's own moves; the momentum goes with the
-channels that stay, and training goes on.
+After [Liu2017] (`easearch.growth.channel_pruning`). The widths are uniform, on the device's grid,
+and just meet the limits: those of the arm `uniform`. Cut by easearch's own moves; the momentum goes
+with the channels that stay, and training goes on.
 At several limits one trunk is trained, the uniform network of the largest, and cut to each of them.
 """
 
 from __future__ import annotations
 
 from easearch.comparing.arm import Arm, Delivered, Setting
+from easearch.comparing.making.compute_budget import ComputeBudget, TrainingState, annealed, train
 from easearch.comparing.making.larger import SHARE, larger, told
-from easearch.comparing.making.purse import Course, Purse, annealed, train
 from easearch.comparing.making.trunk import Branch, front_of
-from easearch.growth.cutting import removals
+from easearch.growth.channel_pruning import removals
 from easearch.growth.events import Phase
 from easearch.growth.surgery import apply
 
@@ -23,7 +23,7 @@ def run(contest: Setting) -> Delivered:
     Raises:
         BudgetError: the compute is too little.
     """
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     course = larger(contest, purse)
     note = told(course.graph)
     slice_to(course, contest)
@@ -38,14 +38,14 @@ def front(contest: Setting) -> list[Delivered]:
         BudgetError: the compute is too little.
     """
 
-    def cut(alone: Setting, course: Course, purse: Purse) -> Branch:
+    def cut(alone: Setting, course: TrainingState, purse: ComputeBudget) -> Branch:
         slice_to(course, alone)
         return Branch(course=course)
 
     return front_of(contest, cut)
 
 
-def slice_to(course: Course, contest: Setting) -> None:
+def slice_to(course: TrainingState, contest: Setting) -> None:
     """Cut a network to the uniform widths; nothing is computed for it.
 
     Raises:

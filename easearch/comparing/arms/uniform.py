@@ -10,7 +10,13 @@ from collections.abc import Mapping
 
 from easearch.comparing.apart import apart
 from easearch.comparing.arm import Arm, Delivered, Setting
-from easearch.comparing.making.purse import Course, Purse, drawn, scheduled, train
+from easearch.comparing.making.compute_budget import (
+    ComputeBudget,
+    TrainingState,
+    drawn,
+    scheduled,
+    train,
+)
 
 EQUAL = "equal"
 
@@ -37,9 +43,9 @@ def from_scratch(contest: Setting, widths: Mapping[str, int]) -> Delivered:
     return trained(contest, drawn(contest.ready, widths))
 
 
-def trained(contest: Setting, course: Course) -> Delivered:
+def trained(contest: Setting, course: TrainingState) -> Delivered:
     """The recipe's whole schedule over all of the compute."""
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     train(course, contest, purse, 1.0, scheduled(contest))
     return Delivered(model=course.model, graph=course.graph, bill=purse.bill)
 

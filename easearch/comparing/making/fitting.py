@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from easearch.budget.shares import measurable, share_of
+from easearch.budget.utilization import measurable, share_of
 from easearch.graph import Graph
 from easearch.roles import Bound
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from easearch.comparing.arm import Setting
-from easearch.comparing.making.purse import Course, Purse
+from easearch.comparing.making.compute_budget import ComputeBudget, TrainingState
 from easearch.comparing.making.trunk import trunk_of
 from easearch.graph import Graph
 from easearch.preflight.uniform import widest_uniform
@@ -22,7 +22,7 @@ SHARE = 0.5
 """Of the compute, that goes into the larger network."""
 
 
-def larger(contest: Setting, purse: Purse) -> Course:
+def larger(contest: Setting, purse: ComputeBudget) -> TrainingState:
     """The widest uniform network that is predicted to keep `TIMES` every limit, trained with
     `SHARE` of the compute: a warm-up, then the constant rate.
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 from easearch.comparing.apart import part
 from easearch.comparing.arm import Delivered, Setting
-from easearch.comparing.making.purse import Course, Purse, annealed, drawn, falling, train
+from easearch.comparing.making.compute_budget import (
+    ComputeBudget,
+    TrainingState,
+    annealed,
+    drawn,
+    falling,
+    train,
+)
 from easearch.growth.front import weighted
 from easearch.growth.surgery import apply
 
@@ -21,11 +28,11 @@ from easearch.growth.surgery import apply
 class Branch:
     """A network that is ready to be annealed."""
 
-    course: Course
+    course: TrainingState
     notes: Sequence[str] = ()
 
 
-Cut = Callable[[Setting, Course, Purse], Branch]
+Cut = Callable[[Setting, TrainingState, ComputeBudget], Branch]
 """Brings a copy of the trunk within the limits of a setting, which has one limit; what it computes
 it charges to the purse.
 """
@@ -37,7 +44,7 @@ def front_of(contest: Setting, cut: Cut) -> list[Delivered]:
     Raises:
         BudgetError: the compute is too little.
     """
-    purse = Purse(whole=contest.compute)
+    purse = ComputeBudget(whole=contest.compute)
     trunk = trunk_of(contest, purse, contest.uniform, contest.recipe.front.trunk)
     found: list[Delivered] = []
     bill: dict[str, float] = {}
@@ -57,7 +64,9 @@ def front_of(contest: Setting, cut: Cut) -> list[Delivered]:
     return found
 
 
-def trunk_of(contest: Setting, purse: Purse, widths: Mapping[str, int], until: float) -> Course:
+def trunk_of(
+    contest: Setting, purse: ComputeBudget, widths: Mapping[str, int], until: float
+) -> TrainingState:
     """A fresh network at these widths, trained until the share `until` of the compute is spent: a
     warm-up, then the constant rate.
 
@@ -69,7 +78,7 @@ def trunk_of(contest: Setting, purse: Purse, widths: Mapping[str, int], until: f
     return course
 
 
-def copied(course: Course) -> Course:
+def copied(course: TrainingState) -> TrainingState:
     """An independent copy, with its momentum and its place in the row of batches."""
     model, optimizer = apply(course.model, course.graph, [], course.optimizer)
     return replace(course, model=model, optimizer=optimizer)

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from easearch.scoring.linearised.bilinear import Bilinear
-from easearch.scoring.linearised.few import Few, taken
 from easearch.scoring.linearised.maps import Pair, bare
 from easearch.scoring.linearised.plan import plan
 from easearch.scoring.linearised.product import Moved, Product, add, gather, sum_pair
 from easearch.scoring.linearised.steps import Kept, Step
+from easearch.scoring.linearised.subset import Few, taken
 from easearch.scoring.samples.capture import Captured
 from easearch.scoring.samples.store import Room
 from easearch.scoring.units.unit import Unit

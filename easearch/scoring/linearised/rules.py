@@ -18,7 +18,7 @@ from easearch.scoring.linearised.bilinear import Bilinear
 from easearch.scoring.linearised.fold import fold
 from easearch.scoring.linearised.maps import Map, Matrix, Scale, convolution
 from easearch.scoring.linearised.replay import Product, Replay
-from easearch.scoring.linearised.steps import Bend, Plain, Step, Sum
+from easearch.scoring.linearised.steps import ElementwiseNonlinearity, Plain, Step, Sum
 from easearch.scoring.samples.capture import Edge
 from easearch.scoring.units.unit import Unit
 
@@ -129,7 +129,9 @@ def simple(unit: Unit, layer: Layer, place: Place) -> Step | None:
     number, node = len(place.sources), unit.wires.node(layer)
     if layer.kind == "activation":
         options = dict(layer.options)
-        return Bend(**at, options=options, last=place.last) if number == 1 else None
+        return (
+            ElementwiseNonlinearity(**at, options=options, last=place.last) if number == 1 else None
+        )
     multiplies = layer.kind == "mul" and "mul" in _called(unit, layer)
     if multiplies and number == 2:
         return Product(**at) if len(node.args) == 2 else None

@@ -86,7 +86,7 @@ class Step(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bend(Step):
+class ElementwiseNonlinearity(Step):
     """An activation."""
 
     options: Options

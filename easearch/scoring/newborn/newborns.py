@@ -16,21 +16,21 @@ from easearch.errors import ScoringError
 from easearch.graph import ChannelGroup, Graph
 from easearch.moves import Candidate
 from easearch.roles import Batches, Loss
-from easearch.scoring.newborn.broods import Brood, capture, judged
-from easearch.scoring.newborn.nursery import Nursery
+from easearch.scoring.newborn.neuron_batches import NewNeuronBatch, capture, judged
+from easearch.scoring.newborn.neuron_pool import NewNeuronPool
 from easearch.scoring.samples.batches import first_inputs, prepared
 from easearch.scoring.samples.compared import compared
 from easearch.scoring.samples.evidence import Tally, rank_correlation
 from easearch.scoring.samples.passes import Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.scores import Scores, candidate_of, scoring_state
 
 LOG = logging.getLogger(__name__)
 
-Find = Callable[[Sequence[Nursery], Passes], list[Brood]]
+Find = Callable[[Sequence[NewNeuronPool], Passes], list[NewNeuronBatch]]
 """(groups, the learning batches) -> their newborns, with the columns that they are to be given."""
 
-Make = Callable[[ChannelGroup, Wires], Nursery]
+Make = Callable[[ChannelGroup, TracedProgram], NewNeuronPool]
 
 
 def scored(
@@ -62,10 +62,10 @@ def scored(
     Raises:
         ScoringError: a loss that is not finite or not a scalar; batches that cannot be used.
     """
-    wires = Wires(model, first_inputs(batches))
+    wires = TracedProgram(model, first_inputs(batches))
     with scoring_state(model):
         learning, judging = prepared(batches, model, loss, crossfit)
-        make = nursery or (lambda group, wires: Nursery(model, graph, group, wires))
+        make = nursery or (lambda group, wires: NewNeuronPool(model, graph, group, wires))
         every = [make(group, wires) for group in graph.growable]
         nurseries = [one for one in every if one.unread is None and one.slots]
         compared(model, nurseries, wires, batches)
@@ -80,7 +80,7 @@ def scored(
     return _scores(broods, tallies, crossfit, _left_out(every))
 
 
-def _left_out(nurseries: Sequence[Nursery]) -> dict[str, str]:
+def _left_out(nurseries: Sequence[NewNeuronPool]) -> dict[str, str]:
     """The groups that take no new neurons, and why."""
     left = {one.group.name: one.unread for one in nurseries if one.unread is not None}
     for name, reason in left.items():
@@ -89,7 +89,10 @@ def _left_out(nurseries: Sequence[Nursery]) -> dict[str, str]:
 
 
 def _scores(
-    broods: Sequence[Brood], tallies: Sequence[Tally], crossfit: bool, nothing: dict[str, str]
+    broods: Sequence[NewNeuronBatch],
+    tallies: Sequence[Tally],
+    crossfit: bool,
+    nothing: dict[str, str],
 ) -> Scores:
     claimed = sum(float(-(brood.wanted * brood.out).sum()) for brood in broods)
     kept = sum(float(tally.mean.sum()) for tally in tallies)
@@ -103,7 +106,7 @@ def _scores(
     )
 
 
-def _candidates(brood: Brood, tally: Tally) -> Iterator[Candidate]:
+def _candidates(brood: NewNeuronBatch, tally: Tally) -> Iterator[Candidate]:
     """Worth nothing where unseen samples see no gain."""
     if not bool(torch.isfinite(brood.rows).all() and torch.isfinite(brood.out).all()):
         raise ScoringError(

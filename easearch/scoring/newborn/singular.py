@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from easearch.scoring.newborn.broods import filled
+from easearch.scoring.newborn.neuron_batches import filled
 from easearch.scoring.newborn.straight import Straight
 from easearch.scoring.samples import shards
 from easearch.scoring.samples.capture import Captured

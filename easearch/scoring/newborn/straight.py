@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer
-from easearch.scoring.newborn.broods import Brood, parts_of
-from easearch.scoring.newborn.nursery import MEAN, VARIANCE, Learning, Nursery, epsilon
+from easearch.scoring.newborn.neuron_batches import NewNeuronBatch, parts_of
+from easearch.scoring.newborn.neuron_pool import MEAN, VARIANCE, Learning, NewNeuronPool, epsilon
 from easearch.scoring.samples.capture import Captured
 from easearch.scoring.samples.gradients import gradients
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.curvature import slopes
 from easearch.scoring.units.unit import REACH, Run
 
@@ -34,7 +34,7 @@ class Linear(Run):
     """An evaluation that is differentiated at zero incoming weights."""
 
 
-class Straight(Nursery):
+class Straight(NewNeuronPool):
     """A unit at zero incoming weights; norms with running statistics are the identity in it.
 
     Attributes:
@@ -44,7 +44,13 @@ class Straight(Nursery):
     """
 
     def __init__(
-        self, model: nn.Module, graph: Graph, group: ChannelGroup, wires: Wires, *, published: bool
+        self,
+        model: nn.Module,
+        graph: Graph,
+        group: ChannelGroup,
+        wires: TracedProgram,
+        *,
+        published: bool,
     ) -> None:
         super().__init__(model, graph, group, wires)
         self._published, self._twice = published, True
@@ -133,7 +139,7 @@ class Straight(Nursery):
         """As published the incoming weights are zero."""
         return super().offset(torch.where(self.steered, 0.0, row) if self._published else row)
 
-    def as_identity(self, brood: Brood) -> Brood:
+    def as_identity(self, brood: NewNeuronBatch) -> NewNeuronBatch:
         """The newborns with norms that change nothing: scale and shift are their own statistics."""
         rows = brood.rows.clone()
         numbers = {part.key: part.numbers for part in parts_of(self)}

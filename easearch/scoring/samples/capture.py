@@ -21,7 +21,7 @@ from easearch.errors import EasearchError, ScoringError, reason_of
 from easearch.roles import Loss
 from easearch.scoring.samples.folding import Folded, active, folds
 from easearch.scoring.samples.gradients import gradients
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.tracing.in_place import asks_for_form
 
 Edge = tuple[str, str]
@@ -69,14 +69,14 @@ class Capturer(fx.Interpreter):
         model: nn.Module,
         values: Iterable[Edge],
         gradients: Iterable[Edge],
-        wires: Wires | None = None,
+        wires: TracedProgram | None = None,
         *,
         fold: bool = True,
     ) -> None:
         """`wires` are the model's, where the caller has them; `fold` folds norms into what stands
         before them.
         """
-        self.wires = wires or Wires(model)
+        self.wires = wires or TracedProgram(model)
         super().__init__(self.wires.traced, garbage_collect_values=True)
         self._wanted = frozenset(values)
         self._differentiated = frozenset(gradients)

@@ -20,12 +20,14 @@ from easearch.errors import ScoringError
 from easearch.roles import Batches
 from easearch.scoring.samples.batches import MICRO
 from easearch.scoring.samples.capture import Capturer
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.unit import Run, Unit
 from easearch.structures import tensors
 
 
-def compared(model: nn.Module, units: Sequence[Unit], wires: Wires, batches: Batches) -> None:
+def compared(
+    model: nn.Module, units: Sequence[Unit], wires: TracedProgram, batches: Batches
+) -> None:
     """Refuse to score a program that is not the model, or a part that is not the program's.
 
     Args:
@@ -66,7 +68,7 @@ def _replayed(unit: Unit, values: dict[tuple[str, str], Any]) -> None:
             )
 
 
-def _first_fault(model: nn.Module, wires: Wires, inputs: Any) -> str:
+def _first_fault(model: nn.Module, wires: TracedProgram, inputs: Any) -> str:
     """The first module whose output in the program is another one: a phrase."""
     seen: dict[str, Any] = {}
     hooks = [

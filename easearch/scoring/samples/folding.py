@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 
 Edge = tuple[str, str]
 Folded = Callable[[Tensor], Tensor]
@@ -21,7 +21,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def folds(wires: Wires, asked: Collection[Edge]) -> dict[fx.Node, fx.Node]:
+def folds(wires: TracedProgram, asked: Collection[Edge]) -> dict[fx.Node, fx.Node]:
     """Norm -> convolution, where nobody else sees the value between the two: neither another layer
     nor a hook nor whoever `asked` for edges.
     """
@@ -29,7 +29,7 @@ def folds(wires: Wires, asked: Collection[Edge]) -> dict[fx.Node, fx.Node]:
     return {n: before for n, before in _pairs(wires) if wires.names[before] not in sources}
 
 
-def active(wires: Wires, found: Mapping[fx.Node, fx.Node]) -> dict[fx.Node, Folded]:
+def active(wires: TracedProgram, found: Mapping[fx.Node, fx.Node]) -> dict[fx.Node, Folded]:
     """What stands for either node of every pair, with the parameters as they are now; norms that
     train are left alone.
     """
@@ -58,7 +58,7 @@ def _both(conv: Any, norm: Any) -> dict[str, Tensor]:
     return {"weight": weight, "bias": shift}
 
 
-def _pairs(wires: Wires) -> Iterator[tuple[fx.Node, fx.Node]]:
+def _pairs(wires: TracedProgram) -> Iterator[tuple[fx.Node, fx.Node]]:
     for node in wires.traced.graph.nodes:
         sources = node.all_input_nodes
         if len(sources) != 1 or node.args != (sources[0],) or node.kwargs:

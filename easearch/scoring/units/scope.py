@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from easearch.graph import ChannelGroup, Graph, Layer, offsets_in
 from easearch.scoring.samples.capture import Edge
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.rows import Rows
 from easearch.tracing.in_place import asks_for_form
 
@@ -48,7 +48,7 @@ def owned(model: nn.Module, graph: Graph, group: ChannelGroup) -> Rows:
 
 
 def exits(
-    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...], wires: Wires
+    graph: Graph, group: ChannelGroup, scope: Scope, layers: tuple[Layer, ...], wires: TracedProgram
 ) -> Iterator[Edge]:
     """Layer scope: the end of every writer's chain. Else every reader's input edges."""
     inside = {layer.name for layer in layers}
@@ -68,7 +68,7 @@ def exits(
     yield from dict.fromkeys(edges)
 
 
-def into(graph: Graph, wires: Wires, node: fx.Node) -> Iterator[tuple[str, fx.Node]]:
+def into(graph: Graph, wires: TracedProgram, node: fx.Node) -> Iterator[tuple[str, fx.Node]]:
     """(source, node that takes it) of every edge from a layer that leads to this one, through
     nodes that are none; of an input that is no tensor as well.
     """

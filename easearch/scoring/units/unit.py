@@ -23,7 +23,7 @@ from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from easearch.errors import ScoringError, reason_of
 from easearch.graph import ChannelGroup, Graph, Layer
 from easearch.scoring.samples.capture import Captured, Edge
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.curvature import along, bend, bent
 from easearch.scoring.units.rows import Rows
 from easearch.scoring.units.scope import Scope, exits, into, per_channel, subgraph
@@ -57,11 +57,11 @@ class Unit(Rows):
         graph: Graph,
         group: ChannelGroup,
         scope: Scope = "unit",
-        wires: Wires | None = None,
+        wires: TracedProgram | None = None,
     ) -> None:
         """`wires` are the model's, where the caller has them: one program serves all groups."""
         self.graph, self.group, self.scope = graph, group, scope
-        self.model, self.wires = model, wires or Wires(model)
+        self.model, self.wires = model, wires or TracedProgram(model)
         self.layers = tuple(subgraph(graph, group, scope))
         self._inside = {layer.name for layer in self.layers}
         owners = self.layers

@@ -9,7 +9,7 @@ from easearch.roles import Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growing:
+class GrowthSchedule:
     """When and how a network grows.
 
     Attributes:

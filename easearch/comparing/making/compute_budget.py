@@ -27,7 +27,7 @@ Rate = Callable[[float], float]
 
 
 @dataclass
-class Purse:
+class ComputeBudget:
     """The compute of one entry: multiply-adds spent, by purpose."""
 
     whole: float
@@ -49,7 +49,7 @@ class Purse:
 
 
 @dataclass
-class Course:
+class TrainingState:
     """A network on its way through the training data."""
 
     model: nn.Module
@@ -59,10 +59,10 @@ class Course:
     """How many it has seen: it goes on with the next one of the seed's row."""
 
 
-def drawn(ready: Ready, widths: Mapping[str, int]) -> Course:
+def drawn(ready: Ready, widths: Mapping[str, int]) -> TrainingState:
     """A fresh network at these widths (`Ready.drawn`)."""
     state = ready.drawn(widths)
-    return Course(model=state.model, graph=state.graph, optimizer=state.optimizer)
+    return TrainingState(model=state.model, graph=state.graph, optimizer=state.optimizer)
 
 
 def annealed(contest: Setting, since: float) -> Rate:
@@ -96,9 +96,9 @@ def falling(contest: Setting, begin: float, end: float) -> Rate:
 
 
 def train(
-    course: Course,
+    course: TrainingState,
     contest: Setting,
-    purse: Purse,
+    purse: ComputeBudget,
     until: float,
     rate: Rate,
     purpose: str = "training",

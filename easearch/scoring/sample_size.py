@@ -31,7 +31,7 @@ Images = int | Literal["auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enough:
+class AdaptiveSampleSize:
     """A criterion on as many samples as wanted: so many, over all ranks, or "auto".
 
     Samples come in the order of the batches: shuffle them first.

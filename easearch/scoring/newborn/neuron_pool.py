@@ -21,7 +21,7 @@ from torch import Tensor, fx, nn
 from easearch.graph import ChannelGroup, Graph, Held, Layer
 from easearch.scoring.samples.capture import Captured, Edge
 from easearch.scoring.samples.gradients import gradients
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.curvature import along
 from easearch.scoring.units.rows import Slot, Table, stretches
 from easearch.scoring.units.scope import into
@@ -50,7 +50,7 @@ class Seen:
     """(C, S): mean and unbiased variance of what comes into each norm, times the samples."""
 
 
-class Nursery(Unit):
+class NewNeuronPool(Unit):
     """A unit that is run with newborns, and its readers.
 
     Attributes:
@@ -59,7 +59,9 @@ class Nursery(Unit):
         unread: None, or why no columns can be given to a newborn, as a sentence.
     """
 
-    def __init__(self, model: nn.Module, graph: Graph, group: ChannelGroup, wires: Wires) -> None:
+    def __init__(
+        self, model: nn.Module, graph: Graph, group: ChannelGroup, wires: TracedProgram
+    ) -> None:
         super().__init__(model, graph, group, "unit", wires)
         parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
         self.readers = tuple(graph.by_name[name] for name in group.readers)

@@ -19,7 +19,7 @@ from easearch.structures import Structure
 from easearch.tracing.program import canonical, layer_names, program
 
 
-class Wires:
+class TracedProgram:
     """The program of a model, its nodes by the names of the layers, and its tensors by path."""
 
     def __init__(self, model: nn.Module, inputs: Structure | None = None) -> None:

@@ -21,17 +21,17 @@ from torch import Tensor
 
 from easearch.moves import NewNeuron, Offset
 from easearch.roles import Loss
-from easearch.scoring.newborn.nursery import Nursery, Seen
+from easearch.scoring.newborn.neuron_pool import NewNeuronPool, Seen
 from easearch.scoring.samples import shards
 from easearch.scoring.samples.capture import Capturer
 from easearch.scoring.samples.evidence import Tally, completed
 from easearch.scoring.samples.passes import Capture, Passes
-from easearch.scoring.samples.wires import Wires
+from easearch.scoring.samples.traced_program import TracedProgram
 from easearch.scoring.units.rows import Table, numbers_in
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Brood:
+class NewNeuronBatch:
     """A group's newborns.
 
     Attributes:
@@ -42,7 +42,7 @@ class Brood:
         samples: how many the mean is over.
     """
 
-    nursery: Nursery
+    nursery: NewNeuronPool
     rows: Tensor
     statistics: Tensor
     wanted: Tensor
@@ -52,7 +52,7 @@ class Brood:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def kept(self, which: Tensor) -> Brood:
+    def kept(self, which: Tensor) -> NewNeuronBatch:
         """Some of them."""
         parts = ("rows", "statistics", "wanted", "out")
         return replace(self, **{name: getattr(self, name)[which] for name in parts})
@@ -95,15 +95,17 @@ class _Sums:
             self.slope[rows] += seen.slope[:number]
 
 
-def conceived(nursery: Nursery, rows: Tensor) -> Brood:
+def conceived(nursery: NewNeuronPool, rows: Tensor) -> NewNeuronBatch:
     """Newborns with these rows, of which nothing is known yet."""
     blank = partial(torch.zeros, dtype=rows.dtype, device=rows.device)
     columns = blank(len(rows), nursery.columns.numbers)
     statistics = blank(len(rows), nursery.statistics.numbers)
-    return Brood(nursery=nursery, rows=rows, statistics=statistics, wanted=columns, out=columns)
+    return NewNeuronBatch(
+        nursery=nursery, rows=rows, statistics=statistics, wanted=columns, out=columns
+    )
 
 
-def born(nursery: Nursery, number: int, generator: torch.Generator) -> Brood:
+def born(nursery: NewNeuronPool, number: int, generator: torch.Generator) -> NewNeuronBatch:
     """Newborns with random rows and kernels, the group's mean of all else."""
     theta = nursery.theta
     rows = theta.mean(0, keepdim=True).repeat(number, 1)
@@ -115,7 +117,7 @@ def born(nursery: Nursery, number: int, generator: torch.Generator) -> Brood:
     return conceived(nursery, rows)
 
 
-def parts_of(nursery: Nursery) -> Iterator[Part]:
+def parts_of(nursery: NewNeuronPool) -> Iterator[Part]:
     """The tensors of a channel, in the order in which they are packed."""
     kinds = dict(_kinds(nursery))
     theta, start = nursery.theta, 0
@@ -127,8 +129,8 @@ def parts_of(nursery: Nursery) -> Iterator[Part]:
 
 
 def learnt(
-    broods: Sequence[Brood], passes: Passes, outs: Sequence[Tensor] | None = None
-) -> tuple[list[Brood], list[Tensor]]:
+    broods: Sequence[NewNeuronBatch], passes: Passes, outs: Sequence[Tensor] | None = None
+) -> tuple[list[NewNeuronBatch], list[Tensor]]:
     """The broods with M and statistics of all batches' samples, and with `outs` the slopes (P, D).
 
     Every group in one pass, norms as in training.
@@ -163,7 +165,7 @@ def learnt(
     return found, slopes
 
 
-def judged(broods: Sequence[Brood], passes: Passes) -> list[Tally]:
+def judged(broods: Sequence[NewNeuronBatch], passes: Passes) -> list[Tally]:
     """The gain (P,) of every newborn with its columns, nats, over the samples of all ranks.
 
     `-<M, out>` is the finite-step gain: what the newborn adds at its readers is linear in `out`.
@@ -188,14 +190,14 @@ def judged(broods: Sequence[Brood], passes: Passes) -> list[Tally]:
     return tallies
 
 
-def capture(nurseries: Sequence[Nursery], wires: Wires, loss: Loss) -> Capture:
+def capture(nurseries: Sequence[NewNeuronPool], wires: TracedProgram, loss: Loss) -> Capture:
     """What all nurseries need of a batch."""
     values = {edge for one in nurseries for edge in one.values}
     gradients = {edge for one in nurseries for edge in one.gradients}
     return partial(Capturer(wires.model, values, gradients, wires).capture, loss=loss)
 
 
-def places(brood: Brood) -> Iterator[slice]:
+def places(brood: NewNeuronBatch) -> Iterator[slice]:
     """As many newborns at a time as the group has channels."""
     width = brood.nursery.width
     yield from (slice(start, start + width) for start in range(0, len(brood), width))
@@ -206,7 +208,7 @@ def filled(some: Tensor, width: int) -> Tensor:
     return torch.cat([some, some[:1].expand(width - len(some), -1)])
 
 
-def _kinds(nursery: Nursery) -> Iterator[tuple[str, str]]:
+def _kinds(nursery: NewNeuronPool) -> Iterator[tuple[str, str]]:
     for layer in nursery.layers:
         for held in layer.tensors:
             if held.columns is not None:
