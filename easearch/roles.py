@@ -59,7 +59,7 @@ class Meter(Protocol):
     The cost of a network is the dearest *moment*; a moment's cost is the overhead plus the sum of
     the charges of its items. Additive meters have one moment; peak memory has one for each step of
     the execution. Law: for every graph `cost(g).total == overhead(g) + max over moments of
-    sum(charges(shapes of the items))`.
+    sum(charges(graph, shapes of the items))`.
     """
 
     @property
@@ -76,8 +76,8 @@ class Meter(Protocol):
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
         """The items that are paid for together, a sequence a moment. Does not depend on widths."""
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> Sequence[float]:
-        """What each item costs by itself, at the shapes given."""
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> Sequence[float]:
+        """What each item costs by itself, at the shapes given, in networks of this structure."""
 
     def overhead(self, graph: Graph) -> float:
         """What a network of this structure costs whatever its widths."""

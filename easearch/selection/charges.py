@@ -141,7 +141,7 @@ class _Stock:
         # What has no price, because a device's table ends, is beyond any limit.
         charged = (
             2 * bound.limit if math.isinf(price) else price
-            for price in meter.charges(list(shapes.values()))
+            for price in meter.charges(self.graph, list(shapes.values()))
         )
         told = dict(zip(shapes, charged, strict=True))
         prices = {

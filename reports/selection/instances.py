@@ -51,7 +51,7 @@ class Stairs(LayerMeter):
         """One, with every layer."""
         return (tuple((layer.name,) for layer in graph.layers),)
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """Blocks of sixteen by sixteen channels, less than proportional to the positions."""
         return [2e-3 * len(item) + sum(map(self._work, item)) for item in items]
 

@@ -18,11 +18,15 @@ from easearch.budget.latency.calibration import (
     calibration_file,
     learn,
     networks,
+    paid,
     structure,
 )
+from easearch.budget.latency.kernels import shapes_of
 from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.tracing import trace
+
+MAPS = torch.zeros(1, 3, 9, 9)
 
 
 def test_the_line_is_found_in_spite_of_outliers() -> None:
@@ -102,9 +106,15 @@ def test_a_network_far_outside_asks_for_points(small: Graph) -> None:
     assert Latency().calibration(small) == again
 
 
-def test_charges_need_a_network(conv: Callable[..., Shape]) -> None:
-    with pytest.raises(DeviceError, match="call moments, overhead or cost"):
-        Latency().charges([(conv(8, 8, 4),)])
+def test_charges_are_those_of_the_network_given(small: Graph) -> None:
+    """Whatever else the meter was asked for before."""
+    other = trace(nn.Sequential(nn.Conv2d(3, 9, 3), nn.ReLU(), nn.Conv2d(9, 2, 1)), MAPS)
+    items = [shapes_of(small, item) for item in paid(small)]
+    meter = Latency()
+    first = meter.charges(small, items)
+    meter.cost(other)
+    assert meter.charges(small, items) == first
+    assert Latency().charges(small, items) == first
 
 
 def test_opaque_layers_are_refused(tmp_path: Path) -> None:
@@ -138,9 +148,7 @@ def test_an_interval_is_no_narrower_than_what_certificates_showed(small: Graph) 
 
 
 def test_learning_needs_a_calibration(small: Graph) -> None:
-    other = trace(
-        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1)), torch.zeros(1, 3, 9, 9)
-    )
+    other = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1)), MAPS)
     path = calibration_file(Latency().device, other, "fp32")
     learn(other, Latency().device, "fp32", 0.5)
     assert not path.exists()

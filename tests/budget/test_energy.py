@@ -219,7 +219,7 @@ def test_a_gpu_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtraError, match=r"pip install 'easearch\[gpu\]'"):
         find_counter(gpu)
     with pytest.raises(MissingExtraError):
-        Energy(gpu).charges([])
+        Energy(gpu).cost(chain(8))
     with pytest.raises(DeviceError, match="no counter here sees the energy of 'host'"):
         find_counter(replace(place, stopwatch=None))
 
@@ -369,8 +369,3 @@ def test_limits_on_energy_carry_a_unit(small: Graph) -> None:
         assert bound.limit == pytest.approx(2 * own, rel=1e-12)
     with pytest.raises(BudgetError, match=r"energy: expected a value with a unit, such as '2.5 mJ"):
         Budget({"energy": 4})
-
-
-def test_charges_of_a_fit_need_a_network(processor: Path) -> None:
-    with pytest.raises(DeviceError, match="energy charges need a network"):
-        Energy(root=processor).charges([])

@@ -94,7 +94,7 @@ def test_size_adds_up_over_layers(family: str, precision: str) -> None:
     cost = meter.cost(graph)
     names = [name for item in items for name in item]
     assert len(names) == len(set(names))
-    assert sum(meter.charges([shapes_of(graph, item) for item in items])) == cost.total > 0
+    assert sum(meter.charges(graph, [shapes_of(graph, item) for item in items])) == cost.total > 0
     assert all(cost.rows[name] == 0 for name in set(cost.rows) - {item[0] for item in items})
 
 

@@ -39,7 +39,7 @@ class Stairs(LayerMeter):
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
         return (tuple((layer.name,) for layer in graph.layers),)
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         return [0.1 + 1e-3 * sum(self._stair(shape) for shape in item) / 3 for item in items]
 
     def overhead(self, graph: Graph) -> float:
@@ -283,7 +283,7 @@ def test_a_limit_is_kept_below_the_solvers_tolerance(name: str) -> None:
     """HiGHS calls a row kept at 1e-6 over it; a hard limit is not."""
 
     class Slight(Stairs):
-        def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+        def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
             return [1.0 + 1e-9 * sum(s.in_channels * s.out_channels for s in i) for i in items]
 
     graph = graph_of("tied")

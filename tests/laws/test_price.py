@@ -113,7 +113,10 @@ def test_cost_is_overhead_and_dearest_moment(net: str, meter: str) -> None:
     priced: Any = find_meter(meter)
     cost = priced.cost(graph)
     moments = priced.moments(graph)
-    sums = [sum(priced.charges([shapes_of(graph, item) for item in moment])) for moment in moments]
+    sums = [
+        sum(priced.charges(graph, [shapes_of(graph, item) for item in moment]))
+        for moment in moments
+    ]
     assert cost.total == pytest.approx(priced.overhead(graph) + max(sums), rel=1e-12)
     assert cost.total == sum(cost.rows.values())
     assert {layer.name for layer in graph.layers} <= set(cost.rows)

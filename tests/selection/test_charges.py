@@ -43,9 +43,9 @@ def test_a_meter_is_asked_once_for_all_shapes() -> None:
         def __getattr__(self, what: str) -> object:
             return getattr(find_meter("macs"), what)
 
-        def charges(self, items: list[object]) -> object:
+        def charges(self, graph: object, items: list[object]) -> object:
             asked.append(items)
-            return find_meter("macs").charges(items)  # type: ignore[arg-type]
+            return find_meter("macs").charges(graph, items)  # type: ignore[arg-type]
 
     graph = graph_of()
     choices = options(splits(graph, "stem.0", *([1.0] * 6)), graph, 1)

@@ -57,7 +57,6 @@ class Energy(LayerMeter):
         self.root = root
         self.window = window
         self._fits: dict[str, Coefficients] = {}
-        self._shown: Graph | None = None
 
     @cached_property
     def counter(self) -> Counter | None:
@@ -71,39 +70,37 @@ class Energy(LayerMeter):
     why = ""
     """Why there is no counter."""
 
-    def coefficients(self, graph: Graph | None) -> Coefficients:
+    def coefficients(self, graph: Graph) -> Coefficients:
         """Those that hold for a graph.
 
         Raises:
-            DeviceError: they are fitted, and no graph was shown or it cannot be executed.
+            DeviceError: they are fitted, and the graph cannot be executed.
             MissingExtraError: a GPU's counter needs nvidia-ml-py.
         """
         profile = self.device.profile
-        told = of_profile(profile.name, profile.energy) if profile and profile.energy else None
-        if told is not None and profile and profile.energy and profile.energy.how == "measured":
-            return told
-        if self.counter is None:
-            return told or BOOK
-        if graph is None:
-            raise DeviceError(
-                "energy charges need a network: call moments, overhead or cost with a graph first"
-            )
+        measured = profile and profile.energy and profile.energy.how == "measured"
+        if measured or self.counter is None:
+            return self._stated
         return self._fitted(graph, self.counter)
+
+    @property
+    def _stated(self) -> Coefficients:
+        """Those of the device's profile, or of books."""
+        profile = self.device.profile
+        return of_profile(profile.name, profile.energy) if profile and profile.energy else BOOK
 
     def moments(self, graph: Graph) -> Sequence[Sequence[Item]]:
         """One moment: every item that moves anything, weights nobody knows left out."""
-        self._shown = graph
         unknown = set(self.uncounted(graph))
         return (tuple(item for item in moving(graph) if not unknown & set(item)),)
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """What each item computes and moves, in microjoules."""
-        found = self.coefficients(self._shown)
+        found = self.coefficients(graph)
         return [found.microjoules(item_traffic(item, self.precision)) for item in items]
 
     def overhead(self, graph: Graph) -> float:
         """What an inference of any size takes."""
-        self._shown = graph
         return self.coefficients(graph).uj_each
 
     def interval(self, graph: Graph) -> float | None:
@@ -119,7 +116,7 @@ class Energy(LayerMeter):
         if self.counter is not None:
             return self._measured(file, self.counter)
         try:
-            found = self.coefficients(self._shown)
+            found = self._stated
             value = found.microjoules(file_traffic(file)) + found.uj_each
             return Reading(value=value, note=f"{found.note} (no joules were counted: {self.why})")
         except (DeviceError, FileFormatError) as error:

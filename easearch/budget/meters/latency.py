@@ -24,7 +24,6 @@ from easearch.budget.latency.noise_guard import Quiet
 from easearch.budget.latency.table import LatencyTable
 from easearch.budget.meters.meter import LayerMeter, Reading
 from easearch.budget.time_cap import TimeCap
-from easearch.errors import DeviceError
 from easearch.graph import Graph, Shape
 from easearch.roles import Cost, Item
 
@@ -60,7 +59,6 @@ class Latency(LayerMeter):
         self.precision = precision
         self.reach = reach
         self._calibrations: dict[str, Calibration] = {}
-        self._shown: Graph | None = None
         self._latest: tuple[Graph, Calibration] | None = None
 
     @property
@@ -86,26 +84,16 @@ class Latency(LayerMeter):
             DeviceError: a layer is opaque.
         """
         refuse_opaque(graph)
-        self._shown = graph
         return (tuple(paid(graph)),)
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
-        """The row of each item, as the calibration bills it; new rows are measured in one batch.
-
-        Raises:
-            DeviceError: no graph was shown yet, so that the calibration is not known.
-        """
-        if self._shown is None:
-            raise DeviceError(
-                "latency charges need a network: call moments, overhead or cost with a graph first"
-            )
-        line = self.calibration(self._shown).line
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+        """The row of each item, as the calibration bills it; new rows are measured in one batch."""
+        line = self.calibration(graph).line
         rows = self.table.rows(items)
         return [line.charge(item, us / 1000) for item, us in zip(items, rows, strict=True)]
 
     def overhead(self, graph: Graph) -> float:
         """The calibration's `a`."""
-        self._shown = graph
         return self.calibration(graph).line.a
 
     def cost(self, graph: Graph) -> Cost:

@@ -49,7 +49,7 @@ class Memory(LayerMeter):
             tuple((owner,) for owner in sorted(step, key=order.__getitem__)) for step in kept
         )
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """Bytes of each item's output."""
         return [float(BYTES * item[-1].out_channels * item[-1].positions) for item in items]
 

@@ -31,7 +31,7 @@ class Reading:
 class LayerMeter(ABC):
     """Prices a graph by its layers.
 
-    Law: `cost(g).total == overhead(g) + max over moments of sum(charges(shapes of the items))`.
+    Law: `cost(g).total == overhead(g) + max over moments of sum(charges(g, shapes of the items))`.
     """
 
     name: ClassVar[str]
@@ -42,8 +42,13 @@ class LayerMeter(ABC):
         """The items that are paid for together, a sequence a moment. Does not depend on widths."""
 
     @abstractmethod
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> Sequence[float]:
-        """What each item costs by itself, in `unit`, at the shapes given."""
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> Sequence[float]:
+        """What each item costs by itself, in `unit`, at the shapes given.
+
+        Args:
+            graph: a network of the same structure; its widths do not count.
+            items: the shapes of the layers of each item.
+        """
 
     def overhead(self, graph: Graph) -> float:
         """What a network of this structure costs whatever its widths."""
@@ -84,7 +89,7 @@ class LayerMeter(ABC):
     def _dearest(self, graph: Graph) -> list[tuple[Item, float]]:
         moments = self.moments(graph)
         items = list(dict.fromkeys(item for moment in moments for item in moment))
-        charges = self.charges([shapes_of(graph, item) for item in items])
+        charges = self.charges(graph, [shapes_of(graph, item) for item in items])
         price = dict(zip(items, charges, strict=True))
         bills = [[(item, price[item]) for item in moment] for moment in moments]
         return max(bills, key=lambda bill: sum(charge for _, charge in bill), default=[])
@@ -106,6 +111,6 @@ class KindMeter(LayerMeter):
             tuple((layer.name,) for layer in graph.layers if self.count(graph.shape(layer.name))),
         )
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """The counts of the layers of each item."""
         return [float(sum(self.count(shape) for shape in item)) for item in items]

@@ -63,7 +63,7 @@ class Size(LayerMeter):
         items = stored_items(graph)
         return (tuple(item for item in items if self.stored(shapes_of(graph, item))),)
 
-    def charges(self, items: Sequence[tuple[Shape, ...]]) -> list[float]:
+    def charges(self, graph: Graph, items: Sequence[tuple[Shape, ...]]) -> list[float]:
         """Bytes of each item's weights."""
         return [float(self.stored(item)) for item in items]
 
