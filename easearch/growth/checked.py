@@ -35,8 +35,10 @@ LEAST = 3
 """Channels of the narrowest group of the copy."""
 SHARES = ((1.5, -0.5), (0.25, 0.5, 0.25), (0.5, 0.5))
 """How the first channels of a group are split; a group has one, two or all three of these."""
-FAR = 64
-"""Parts of the first channel where a width beyond the model's own is looked at."""
+FAR, WIDEST = 64, 512
+"""Parts of the first channel where widths beyond the model's own are looked at, and the widest group
+of which this is done: wider ones would take as long as training steps do.
+"""
 CLOSE, EXACT, LOOSE = 1e-5, 1e-8, 1e-3
 """Differences, relative to the largest output: of a network in its own precision, which is then
 believed; in float64; in its own precision where float64 does not run.
@@ -82,8 +84,10 @@ def checked(model: nn.Module, graph: Graph, sample: Structure) -> Graph:
         trial = _Trial(model, graph, sample)
         try:
             kept = _kept(trial, names)
-            if may_decide_on_widths(model):
-                kept = _kept(_Trial(model, graph, sample, far=True), kept)
+            near = [name for name in kept if graph.groups[name].width <= WIDEST]
+            if near and may_decide_on_widths(model):
+                found = _kept(_Trial(model, graph, sample, far=True), near)
+                kept = [name for name in kept if name in found or name not in near]
         except _Uncopied:
             return _frozen(graph, names, UNCOPIED)
     return _frozen(graph, [name for name in names if name not in kept], BROKEN)
@@ -166,7 +170,8 @@ class _Trial:
         """Whether groups of other widths, widened silently, leave the outputs as they are."""
         widths, moves = self._narrow(names)
         if self._far:
-            widths = {}
+            others = [name for name in self._numbers if name not in names]
+            widths, _ = self._narrow(others)
             moves = [move for name in names for move in _many(name, self._graph.groups[name].width)]
         small = self._graph.with_widths(widths)
         for seed in range(DRAWS):

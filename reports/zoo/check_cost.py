@@ -12,7 +12,7 @@ import argparse
 import statistics
 
 import torch
-from zoo import SIZES, made, timed
+from zoo import made, timed
 
 from easearch.data._torchvision import torchvision
 from easearch.growth.checked import checked
@@ -30,7 +30,8 @@ def main() -> None:
     print("| network | trace s | check s | ratio | frozen by the check |\n|---|---|---|---|---|")
     for name in options.models or models.list_models(module=models):
         torch.manual_seed(0)
-        model, images = made(name), torch.randn(2, 3, *(SIZES.get(name, 224),) * 2)
+        model, size = made(name)
+        images = torch.randn(2, *size)
         graph, traced = timed(lambda m=model, x=images: trace(m, x), options.rounds)
         found, spent = timed(lambda m=model, g=graph, x=images: checked(m, g, x), options.rounds)
         ratios.append(spent / traced)
