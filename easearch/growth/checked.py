@@ -36,8 +36,8 @@ LEAST = 3
 SHARES = ((1.5, -0.5), (0.25, 0.5, 0.25), (0.5, 0.5))
 """How the first channels of a group are split; a group has one, two or all three of these."""
 FAR, WIDEST = 64, 512
-"""Parts of the first channel where widths beyond the model's own are looked at, and the widest group
-of which this is done: wider ones would take as long as training steps do.
+"""Parts of the first channel where widths beyond the model's own are looked at, and the widest
+group of which this is done: wider ones would take as long as training steps do.
 """
 CLOSE, EXACT, LOOSE = 1e-5, 1e-8, 1e-3
 """Differences, relative to the largest output: of a network in its own precision, which is then
