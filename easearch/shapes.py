@@ -82,6 +82,11 @@ class Shape:
         return self.out_batch * math.prod(self.out_size)
 
     @property
+    def in_positions(self) -> int:
+        """Input positions a channel."""
+        return self.in_batch * math.prod(self.in_size)
+
+    @property
     def in_shape(self) -> tuple[int, ...]:
         """All sizes of one sample that goes in."""
         return _with_channels(self.in_batch, self.in_size, self.in_axis, self.in_channels)

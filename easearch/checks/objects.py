@@ -49,15 +49,13 @@ def check_sample(sample: Structure) -> None:
     """Refuse tensors that nothing can be run on.
 
     Raises:
-        GraphError: a tensor without samples or numbers, or that is not dense.
+        GraphError: a tensor without samples, or that is not dense.
     """
     for x in tensors(sample):
         if x.layout != torch.strided or x.is_nested:
             raise GraphError(f"expected a sample of dense tensors, got one of {x.layout}")
         if x.dim() and not len(x):
-            raise GraphError(
-                f"expected at least one sample, got a tensor of shape {tuple(x.shape)}"
-            )
+            raise GraphError(f"expected at least one sample, got {told(x)}")
 
 
 def check_finite(model: nn.Module, *, kind: type[EasearchError] = GraphError) -> None:

@@ -11,6 +11,7 @@ from easearch.cli.options import Json, RecipeFile, Set, overrides
 from easearch.cli.output import errors_console, print_json, print_rows, working
 
 if TYPE_CHECKING:
+    from easearch.budget.certificate import Proof
     from easearch.run import Run
 
 
@@ -94,9 +95,14 @@ def _point(run: Run) -> str:
         parts.append(f"in {told['precision']} {percent(told['test_exported']['accuracy'])}")
     for proof in run.certificate.proofs:
         cost = quantity(proof.predicted if proof.measured is None else proof.measured, proof.unit)
-        verdict = "MISSED" if proof.verdict == "missed" else proof.verdict
-        parts.append(f"{proof.meter} {cost} of {quantity(proof.limit, proof.unit)}, {verdict}")
+        parts.append(
+            f"{proof.meter} {cost} of {quantity(proof.limit, proof.unit)}, {_verdict(proof)}"
+        )
     return ", ".join(parts)
+
+
+def _verdict(proof: Proof) -> str:
+    return "MISSED" if proof.verdict == "missed" else proof.verdict
 
 
 def _proofs(run: Run) -> list[str]:
@@ -104,9 +110,9 @@ def _proofs(run: Run) -> list[str]:
 
     found = []
     for proof in run.certificate.proofs if run.certificate is not None else ():
-        verdict = "MISSED" if proof.verdict == "missed" else proof.verdict
         limit = quantity(proof.limit, proof.unit)
-        text = f"{proof.meter} {limit} {verdict}: predicted {quantity(proof.predicted, proof.unit)}"
+        predicted = quantity(proof.predicted, proof.unit)
+        text = f"{proof.meter} {limit} {_verdict(proof)}: predicted {predicted}"
         if proof.measured is not None:
             text += f", measured {quantity(proof.measured, proof.unit)}"
         if proof.noise:

@@ -168,11 +168,9 @@ class _Trial:
 
     def holds(self, names: Sequence[str]) -> bool:
         """Whether groups of other widths, widened silently, leave the outputs as they are."""
-        widths, moves = self._narrow(names)
-        if self._far:
-            others = [name for name in self._numbers if name not in names]
-            widths, _ = self._narrow(others)
-            moves = [move for name in names for move in _many(name, self._graph.groups[name].width)]
+        few = [name for name in self._numbers if name not in names] if self._far else names
+        widths = {name: LEAST + self._numbers[name] % 3 for name in few}
+        moves = [move for name in names for move in self._splits(name)]
         small = self._graph.with_widths(widths)
         for seed in range(DRAWS):
             try:
@@ -185,9 +183,10 @@ class _Trial:
                 return found
         return True
 
-    def _narrow(self, names: Sequence[str]) -> tuple[dict[str, int], list[Split]]:
-        widths = {name: LEAST + self._numbers[name] % 3 for name in names}
-        return widths, [move for name in names for move in _moves(name, self._numbers[name])]
+    def _splits(self, name: str) -> list[Split]:
+        if self._far:
+            return _many(name, self._graph.groups[name].width)
+        return _moves(name, self._numbers[name])
 
     def _copy(self, widths: Mapping[str, int]) -> nn.Module:
         """The model at other widths; in float32 if it has less, which rounds what is split."""

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import onnx
 import pytest
 import torch
+from test_families import every_value
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import easearch as ea
-from easearch.budget.devices.runner import open_session, random_inputs
 from easearch.budget.exported.file import OnnxFile
 from easearch.budget.latency.models import whole_model
 from easearch.budget.latency.rows import item_key
@@ -175,12 +173,7 @@ def test_a_sample_costs_as_much_in_any_batch(name: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_every_layer_is_timed_at_the_size_that_it_has(name: str) -> None:
     _, graph, _ = built(name)
-    proto: Any = onnx.load_from_string(whole_model(graph))
-    names = [output for node in proto.graph.node for output in node.output]
-    del proto.graph.output[:]
-    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = open_session(proto.SerializeToString())
-    values = dict(zip(names, session.run(names, random_inputs(session)), strict=True))
+    values = every_value(whole_model(graph))
     for layer in graph.layers:
         made = [n for n in values if n.rpartition("/")[0] == layer.name]
         if made:

@@ -34,7 +34,7 @@ def _work(shape: Shape) -> float:
     kernel = dict(shape.options).get("kernel", ())
     window = math.prod(kernel) if isinstance(kernel, tuple) else 1
     columns = _columns(shape.kind, shape.in_channels, shape.out_channels)
-    return columns * window * shape.in_batch * math.prod(shape.in_size)
+    return columns * window * shape.in_positions
 
 
 def _columns(kind: str, ins: int, outs: int) -> float:

@@ -117,7 +117,7 @@ class Transposed(Conv):
     def macs(self, shape: Shape) -> int:
         """Input positions x input channels x output channels x kernel, as fvcore counts them."""
         weights = shape.in_channels * shape.out_channels * math.prod(shape["kernel"])
-        return int(shape.in_batch * math.prod(shape.in_size) * weights)
+        return int(shape.in_positions * weights)
 
     def ops(self, shape: Shape) -> tuple[Op, ...]:
         """One ConvTranspose."""
@@ -167,7 +167,7 @@ class TransposedDepthwise(Grouped):
     def macs(self, shape: Shape) -> int:
         """Input positions x input channels x outputs a group x kernel."""
         weights = shape.in_channels * shape["each"] * math.prod(shape["kernel"])
-        return int(shape.in_batch * math.prod(shape.in_size) * weights)
+        return int(shape.in_positions * weights)
 
     def params(self, shape: Shape) -> int:
         """Weight and bias."""
